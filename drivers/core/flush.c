@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PREFLUSH with data and FUA for disks that do not do them themselves: an
+ * empty flush and then the data, or the data and then an empty flush.
+ */
+#include <linux/bio.h>
+#include "core.h"
+
+/* Pass the sub-bio's end to its parent. */
+static void end_parent(struct bio *bio)
+{
+	struct bio *parent = strata_sub(bio)->parent;
+	blk_status_t status = bio->bi_status;
+
+	bio_put(bio);
+	strata_end(parent, status);
+}
+
+static void preflush_done(struct bio *bio)
+{
+	struct strata_sub *sub = strata_sub(bio);
+	struct strata_disk *disk = sub->owner;
+	struct bio *data = sub->parent;
+
+	if (bio->bi_status) {
+		end_parent(bio);
+		return;
+	}
+	bio_put(bio);
+	strata_defer(disk, data);
+}
+
+/*
+ * Flush all of @disk, then submit @bio without its PREFLUSH. Called by the
+ * submission loop with nothing queued, so the allocation may block.
+ */
+void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,
+		     struct bio *bio)
+{
+	struct strata_sub *sub;
+
+	sub = strata_sub_alloc(ctx, disk, REQ_OP_WRITE | REQ_PREFLUSH |
+			       (bio->bi_opf & (REQ_NOWAIT | REQ_SYNC)), 0);
+	if (!sub) {
+		strata_sub_failed(ctx, bio);
+		return;
+	}
+	bio->bi_opf &= ~REQ_PREFLUSH;
+	sub->parent = bio;
+	sub->bio.bi_end_io = preflush_done;
+	strata_sub_queue(ctx, sub, disk);
+}
+
+static void fua_data_done(struct bio *bio)
+{
+	struct strata_sub *sub = strata_sub(bio);
+	struct strata_disk *disk = sub->owner;
+
+	if (bio->bi_status) {
+		end_parent(bio);
+		return;
+	}
+	bio_reset(bio, NULL, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
+	bio->bi_end_io = end_parent;
+	strata_defer(disk, bio);
+}
+
+/* Write @bio without FUA, then flush all of @disk, then end @bio. As above. */
+void strata_fua(struct strata_ctx *ctx, struct strata_disk *disk,
+		struct bio *bio)
+{
+	struct strata_sub *sub = strata_sub_clone(ctx, disk, bio);
+
+	if (!sub) {
+		strata_sub_failed(ctx, bio);
+		return;
+	}
+	sub->bio.bi_opf &= ~REQ_FUA;
+	sub->parent = bio;
+	sub->bio.bi_end_io = fua_data_done;
+	strata_sub_queue(ctx, sub, disk);
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Submission: the core's checks, the loop that drains what maps hand on, and
+ * sub-bios.
+ *
+ * Work is taken depth first: what a map queued is issued before older work.
+ * So when a map runs, no sub-bio of its own disk waits in this submission, and
+ * its first allocation may block; a later one in the same call may not, since
+ * the reserve may sit in the sub-bios it has just queued (STRATA_AGAIN).
+ */
+#include <linux/blkdev.h>
+#include <linux/export.h>
+#include "core.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+static void refuse(struct strata_disk *disk, struct bio *bio,
+		   blk_status_t status)
+{
+	this_cpu_inc(disk->stats->refused);
+	strata_end(bio, status);
+}
+
+static void account(struct strata_disk *disk, enum strata_stat kind,
+		    unsigned int sectors)
+{
+	this_cpu_inc(disk->stats->ios[kind]);
+	this_cpu_add(disk->stats->sectors[kind], sectors);
+}
+
+/* Is the bio to be given to map? If not, it has been dealt with. */
+static bool admit_flush(struct strata_ctx *ctx, struct strata_disk *disk,
+			struct bio *bio)
+{
+	const struct strata_disk_ops *ops = disk->ops;
+
+	if (!bio_sectors(bio)) {
+		account(disk, STRATA_STAT_FLUSH, 0);
+		if (!disk->read_only)
+			return true;
+		strata_end(bio, BLK_STS_OK);
+		return false;
+	}
+	if ((bio->bi_opf & REQ_PREFLUSH) && !ops->single_target) {
+		strata_preflush(ctx, disk, bio);
+		return false;
+	}
+	if ((bio->bi_opf & REQ_FUA) && !ops->native_fua) {
+		strata_fua(ctx, disk, bio);
+		return false;
+	}
+	account(disk, STRATA_STAT_WRITE, bio_sectors(bio));
+	return true;
+}
+
+static bool admit_write(struct strata_ctx *ctx, struct strata_disk *disk,
+			struct bio *bio)
+{
+	unsigned int sectors = bio_sectors(bio);
+	bool flush = op_is_flush(bio->bi_opf);
+
+	/* A flush of a read-only disk has nothing to do, and succeeds. */
+	if (unlikely(disk->read_only) && (sectors || !flush)) {
+		refuse(disk, bio, BLK_STS_IOERR);
+		return false;
+	}
+	if (unlikely(flush))
+		return admit_flush(ctx, disk, bio);
+	account(disk, STRATA_STAT_WRITE, sectors);
+	return true;
+}
+
+static bool admit_range(struct strata_ctx *ctx, struct strata_disk *disk,
+			struct bio *bio)
+{
+	bool discard = bio_op(bio) == REQ_OP_DISCARD;
+
+	if (disk->read_only) {
+		refuse(disk, bio, BLK_STS_IOERR);
+		return false;
+	}
+	account(disk, discard ? STRATA_STAT_DISCARD : STRATA_STAT_ZEROES,
+		bio_sectors(bio));
+	if (discard && disk->unmap == STRATA_UNMAP_IGNORED) {
+		strata_end(bio, BLK_STS_OK);
+		return false;
+	}
+	if (!discard && !disk->limits.max_write_zeroes_sectors) {
+		strata_zero_fill(ctx, disk, bio);
+		return false;
+	}
+	return true;
+}
+
+/* Is the bio to be given to map? If not, it has been dealt with. */
+static __always_inline bool admit(struct strata_ctx *ctx,
+				  struct strata_disk *disk, struct bio *bio)
+{
+	sector_t capacity = strata_disk_capacity(disk);
+	sector_t sector = bio->bi_iter.bi_sector;
+	unsigned int sectors = bio_sectors(bio);
+
+	if (unlikely(READ_ONCE(disk->dead))) {
+		refuse(disk, bio, BLK_STS_OFFLINE);
+		return false;
+	}
+	if (unlikely(sector > capacity || sectors > capacity - sector)) {
+		refuse(disk, bio, BLK_STS_TARGET);
+		return false;
+	}
+	if (unlikely(((sector | sectors) & disk->lba_mask) ||
+		     (bio->bi_iter.bi_size & (SECTOR_SIZE - 1)))) {
+		refuse(disk, bio, BLK_STS_INVAL);
+		return false;
+	}
+
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		account(disk, STRATA_STAT_READ, sectors);
+		return true;
+	case REQ_OP_WRITE:
+		return admit_write(ctx, disk, bio);
+	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+		return admit_range(ctx, disk, bio);
+	default:
+		refuse(disk, bio, BLK_STS_NOTSUPP);
+		return false;
+	}
+}
+
+/* Put @bio behind what its map has queued. */
+static void requeue(struct strata_ctx *ctx, struct strata_disk *disk,
+		    struct bio *bio, bool again)
+{
+	if (bio == ctx->root) {
+		ctx->root_disk = disk;
+		ctx->root_again = again;
+	} else {
+		strata_sub(bio)->disk = disk;
+		strata_sub(bio)->again = again;
+	}
+	bio_list_add(&ctx->fresh, bio);
+}
+
+static struct bio *next_bio(struct strata_ctx *ctx, struct strata_disk **disk,
+			    bool *again)
+{
+	struct bio *bio;
+
+	bio_list_merge_head(&ctx->pending, &ctx->fresh);
+	bio_list_init(&ctx->fresh);
+
+	bio = bio_list_pop(&ctx->pending);
+	if (!bio)
+		return NULL;
+	if (bio == ctx->root) {
+		*disk = ctx->root_disk;
+		*again = ctx->root_again;
+	} else {
+		*disk = strata_sub(bio)->disk;
+		*again = strata_sub(bio)->again;
+	}
+	return bio;
+}
+
+/**
+ * strata_submit() - give a bio to a disk
+ * @ctx: on the caller's stack; only @ctx->nexus is read
+ * @disk: where to; the caller holds a handle on it
+ * @bio: READ, WRITE (PREFLUSH, FUA), an empty PREFLUSH write, DISCARD or
+ *	WRITE_ZEROES. bi_bdev is NULL or the submitter's own. It is ended
+ *	exactly once, perhaps before this returns; bi_iter, bi_bdev and bi_opf
+ *	are undefined afterwards
+ *
+ * Out of range ends BLK_STS_TARGET, misaligned BLK_STS_INVAL, a write to a
+ * read-only disk BLK_STS_IOERR, another operation BLK_STS_NOTSUPP, a disk whose
+ * backing is gone BLK_STS_OFFLINE.
+ *
+ * Context: task context, no spinlock, no RCU section. May sleep unless the bio
+ * has REQ_NOWAIT. Stack use does not depend on the depth of the stack.
+ */
+void strata_submit(struct strata_ctx *ctx, struct strata_disk *disk,
+		   struct bio *bio)
+{
+	bool again = false;
+
+	ctx->root = bio;
+	bio_list_init(&ctx->fresh);
+	bio_list_init(&ctx->pending);
+
+	do {
+		trace_strata_submit(disk, bio);
+		if (unlikely(again) || admit(ctx, disk, bio)) {
+			enum strata_map ret = disk->ops->map(ctx, disk, bio);
+
+			again = false;
+			if (ret == STRATA_REMAPPED) {
+				disk = ctx->next;
+				if (likely(bio_list_empty(&ctx->fresh)))
+					continue;
+				requeue(ctx, disk, bio, false);
+			} else if (unlikely(ret == STRATA_AGAIN)) {
+				requeue(ctx, disk, bio, true);
+			}
+		}
+		if (likely(bio_list_empty(&ctx->fresh) &&
+			   bio_list_empty(&ctx->pending)))
+			break;
+		bio = next_bio(ctx, &disk, &again);
+	} while (bio);
+}
+EXPORT_SYMBOL_NS_GPL(strata_submit, STRATA);
+
+static gfp_t sub_gfp(struct strata_ctx *ctx, blk_opf_t opf)
+{
+	if ((opf & REQ_NOWAIT) || !bio_list_empty(&ctx->fresh))
+		return GFP_NOWAIT | __GFP_NOWARN;
+	return GFP_NOIO;
+}
+
+static struct strata_sub *sub_init(struct strata_disk *disk, struct bio *bio)
+{
+	struct strata_sub *sub;
+
+	if (!bio)
+		return NULL;
+	sub = strata_sub(bio);
+	sub->owner = disk;
+	sub->parent = NULL;
+	sub->again = false;
+	return sub;
+}
+
+/**
+ * strata_sub_alloc() - a new sub-bio
+ * @ctx: the submission
+ * @disk: the disk whose map runs; the bio comes from its pool
+ * @opf: operation and flags
+ * @nr_vecs: room for that many bvecs, up to BIO_MAX_VECS
+ *
+ * Context: in @disk's map.
+ * Return: the sub-bio, or NULL; then return strata_sub_failed().
+ */
+struct strata_sub *strata_sub_alloc(struct strata_ctx *ctx,
+				    struct strata_disk *disk, blk_opf_t opf,
+				    unsigned short nr_vecs)
+{
+	return sub_init(disk, bio_alloc_bioset(NULL, nr_vecs, opf,
+					       sub_gfp(ctx, opf), &disk->bios));
+}
+EXPORT_SYMBOL_NS_GPL(strata_sub_alloc, STRATA);
+
+/**
+ * strata_sub_clone() - a sub-bio over the whole of a bio
+ * @ctx: the submission
+ * @disk: the disk whose map runs
+ * @bio: the bio; must not end before the clone does
+ *
+ * Context: in @disk's map.
+ * Return: the clone, sharing @bio's bvecs, or NULL; then return
+ * strata_sub_failed().
+ */
+struct strata_sub *strata_sub_clone(struct strata_ctx *ctx,
+				    struct strata_disk *disk, struct bio *bio)
+{
+	return sub_init(disk, bio_alloc_clone(NULL, bio,
+					      sub_gfp(ctx, bio->bi_opf),
+					      &disk->bios));
+}
+EXPORT_SYMBOL_NS_GPL(strata_sub_clone, STRATA);
+
+/**
+ * strata_sub_split() - split the front off a bio
+ * @ctx: the submission
+ * @disk: the disk whose map runs
+ * @bio: the bio; is advanced by @sectors
+ * @sectors: how much, more than 0 and less than the bio has
+ *
+ * A bio that is served in parts may not end BLK_STS_AGAIN when one of them is
+ * issued already, so both halves lose REQ_NOWAIT.
+ *
+ * Context: in @disk's map.
+ * Return: the front, or NULL with @bio as it was; then return
+ * strata_sub_failed().
+ */
+struct strata_sub *strata_sub_split(struct strata_ctx *ctx,
+				    struct strata_disk *disk, struct bio *bio,
+				    unsigned int sectors)
+{
+	struct strata_sub *sub = strata_sub_clone(ctx, disk, bio);
+
+	if (!sub)
+		return NULL;
+	sub->bio.bi_iter.bi_size = sectors << SECTOR_SHIFT;
+	sub->bio.bi_opf &= ~REQ_NOWAIT;
+	bio->bi_opf &= ~REQ_NOWAIT;
+	bio_advance(bio, sub->bio.bi_iter.bi_size);
+	return sub;
+}
+EXPORT_SYMBOL_NS_GPL(strata_sub_split, STRATA);
+
+/**
+ * strata_sub_failed() - what to return when no sub-bio was to be had
+ * @ctx: the submission
+ * @bio: what is left of the bio
+ *
+ * Context: in a map: ``return strata_sub_failed(ctx, bio);``
+ * Return: STRATA_AGAIN to be called again when the sub-bios queued so far are
+ * issued, or STRATA_SUBMITTED with the bio ended BLK_STS_AGAIN when it may not
+ * wait and nothing of it was issued.
+ */
+enum strata_map strata_sub_failed(struct strata_ctx *ctx, struct bio *bio)
+{
+	if (bio->bi_opf & REQ_NOWAIT)
+		return strata_end(bio, BLK_STS_AGAIN);
+	return STRATA_AGAIN;
+}
+EXPORT_SYMBOL_NS_GPL(strata_sub_failed, STRATA);
+
+/**
+ * strata_sub_queue() - submit a sub-bio as soon as the map that runs returned
+ * @ctx: the submission
+ * @sub: the sub-bio
+ * @disk: where to
+ *
+ * Context: in a map.
+ */
+void strata_sub_queue(struct strata_ctx *ctx, struct strata_sub *sub,
+		      struct strata_disk *disk)
+{
+	sub->disk = disk;
+	bio_list_add(&ctx->fresh, &sub->bio);
+}
+EXPORT_SYMBOL_NS_GPL(strata_sub_queue, STRATA);
+
+/**
+ * strata_sub_chain() - let a bio end only when its sub-bio has ended
+ * @sub: the sub-bio; put when it ends, its error goes to @parent
+ * @parent: the bio; still to be ended or remapped by the map
+ *
+ * Context: any.
+ */
+void strata_sub_chain(struct strata_sub *sub, struct bio *parent)
+{
+	bio_chain(&sub->bio, parent);
+}
+EXPORT_SYMBOL_NS_GPL(strata_sub_chain, STRATA);
+
+/**
+ * strata_defer() - submit a bio to a disk from the disk's own worker
+ * @disk: the disk
+ * @bio: the bio; may sleep now, so REQ_NOWAIT is dropped
+ *
+ * Context: any, completion context included. The caller knows that the disk
+ * stays, because a bio admitted to it has not ended.
+ */
+void strata_defer(struct strata_disk *disk, struct bio *bio)
+{
+	unsigned long flags;
+
+	bio->bi_opf &= ~REQ_NOWAIT;
+	spin_lock_irqsave(&disk->defer_lock, flags);
+	bio_list_add(&disk->deferred, bio);
+	/* The worker may end the last bio, and the disk, once unlocked. */
+	queue_work(disk->wq, &disk->defer_work);
+	spin_unlock_irqrestore(&disk->defer_lock, flags);
+}
+EXPORT_SYMBOL_NS_GPL(strata_defer, STRATA);
