@@ -58,6 +58,11 @@ void strata_fail_handle(struct strata_desc *consumer, struct strata_desc *desc,
 			int err, const char *other);
 const char *strata_claim_words(enum strata_claim claim);
 
+/* submit.c */
+struct strata_sub *strata_core_sub(struct strata_ctx *ctx,
+				   struct strata_disk *disk, struct bio *bio,
+				   blk_opf_t opf);
+
 /* flush.c */
 void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,
 		     struct bio *bio);

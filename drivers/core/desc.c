@@ -37,6 +37,44 @@ int strata_fail(struct strata_desc *desc, int err, const char *fmt, ...)
 }
 EXPORT_SYMBOL_NS_GPL(strata_fail, STRATA);
 
+/**
+ * strata_fail_path() - say why a path could not be opened
+ * @desc: whose last_error it becomes
+ * @err: a negative errno
+ * @path: the path
+ *
+ * Context: any.
+ * Return: @err.
+ */
+int strata_fail_path(struct strata_desc *desc, int err, const char *path)
+{
+	static const struct {
+		int err;
+		const char *words;
+	} known[] = {
+		{ -ENOENT, "No such file or directory" },
+		{ -EACCES, "Permission denied" },
+		{ -EPERM, "Operation not permitted" },
+		{ -EISDIR, "Is a directory" },
+		{ -ENOTDIR, "Not a directory" },
+		{ -EROFS, "Read-only file system" },
+		{ -EBUSY, "Device or resource busy" },
+		{ -ELOOP, "Too many levels of symbolic links" },
+		{ -ENAMETOOLONG, "File name too long" },
+		{ -ETXTBSY, "Text file busy" },
+		{ -ENXIO, "No such device or address" },
+		{ -ENOMEM, "Out of memory" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].err == err)
+			return strata_fail(desc, err, "%s: %s", path,
+					   known[i].words);
+	return strata_fail(desc, err, "%s: error %d", path, -err);
+}
+EXPORT_SYMBOL_NS_GPL(strata_fail_path, STRATA);
+
 /* Give @to the words of @from, behind its name. */
 void strata_copy_error(struct strata_desc *to, struct strata_desc *from)
 {

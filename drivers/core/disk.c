@@ -6,18 +6,34 @@
 #include <linux/slab.h>
 #include "core.h"
 
+static void submit_sub(struct strata_disk *disk, struct strata_sub *sub)
+{
+	struct strata_nexus *nexus = sub->nexus;
+	struct bio *bio = &sub->bio;
+
+	if (sub->resume) {
+		bio = sub->parent;
+		bio_put(&sub->bio);
+	}
+	strata_submit_bio(nexus, disk, bio);
+}
+
 static void defer_work(struct work_struct *work)
 {
 	struct strata_disk *disk =
 		container_of(work, struct strata_disk, defer_work);
-	struct bio_list bios;
+	struct bio_list bios, subs;
 	struct bio *bio;
 
 	spin_lock_irq(&disk->defer_lock);
 	bios = disk->deferred;
 	bio_list_init(&disk->deferred);
+	subs = disk->deferred_subs;
+	bio_list_init(&disk->deferred_subs);
 	spin_unlock_irq(&disk->defer_lock);
 
+	while ((bio = bio_list_pop(&subs)))
+		submit_sub(disk, strata_sub(bio));
 	while ((bio = bio_list_pop(&bios)))
 		strata_submit_bio(NULL, disk, bio);
 }
@@ -50,7 +66,7 @@ struct strata_disk *strata_disk_alloc(const char *name)
 		return NULL;
 	disk->name = kstrdup(name, GFP_KERNEL);
 	disk->stats = alloc_percpu(struct strata_stats);
-	disk->wq = alloc_workqueue("strata/%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
+	disk->wq = alloc_workqueue("strata/%.24s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
 				   name);
 	if (!disk->name || !disk->stats || !disk->wq)
 		goto free;
@@ -91,6 +107,7 @@ void strata_disk_free(struct strata_disk *disk)
 		return;
 	WARN_ON_ONCE(!list_empty(&disk->users));
 	destroy_workqueue(disk->wq);
+	bioset_exit(&disk->core_bios);
 	bioset_exit(&disk->bios);
 	mutex_destroy(&disk->users_lock);
 	lockdep_unregister_key(&disk->users_key);
@@ -157,6 +174,11 @@ int strata_disk_ready(struct strata_disk *disk,
 
 	*why = "out of memory";
 	err = bioset_init(&disk->bios, BIO_POOL_SIZE, pad,
+			  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
+	if (err)
+		return err;
+	err = bioset_init(&disk->core_bios, BIO_POOL_SIZE,
+			  offsetof(struct strata_sub, bio),
 			  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
 	if (err)
 		return err;

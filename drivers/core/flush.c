@@ -19,15 +19,13 @@ static void end_parent(struct bio *bio)
 static void preflush_done(struct bio *bio)
 {
 	struct strata_sub *sub = strata_sub(bio);
-	struct strata_disk *disk = sub->owner;
-	struct bio *data = sub->parent;
 
 	if (bio->bi_status) {
 		end_parent(bio);
 		return;
 	}
-	bio_put(bio);
-	strata_defer(disk, data);
+	sub->resume = true;
+	strata_defer_sub(sub);
 }
 
 /*
@@ -39,8 +37,8 @@ void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,
 {
 	struct strata_sub *sub;
 
-	sub = strata_sub_alloc(ctx, disk, REQ_OP_WRITE | REQ_PREFLUSH |
-			       (bio->bi_opf & (REQ_NOWAIT | REQ_SYNC)), 0);
+	sub = strata_core_sub(ctx, disk, NULL, REQ_OP_WRITE | REQ_PREFLUSH |
+			      (bio->bi_opf & (REQ_NOWAIT | REQ_SYNC)));
 	if (!sub) {
 		strata_sub_failed(ctx, bio);
 		return;
@@ -53,23 +51,20 @@ void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,
 
 static void fua_data_done(struct bio *bio)
 {
-	struct strata_sub *sub = strata_sub(bio);
-	struct strata_disk *disk = sub->owner;
-
 	if (bio->bi_status) {
 		end_parent(bio);
 		return;
 	}
 	bio_reset(bio, NULL, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 	bio->bi_end_io = end_parent;
-	strata_defer(disk, bio);
+	strata_defer_sub(strata_sub(bio));
 }
 
 /* Write @bio without FUA, then flush all of @disk, then end @bio. As above. */
 void strata_fua(struct strata_ctx *ctx, struct strata_disk *disk,
 		struct bio *bio)
 {
-	struct strata_sub *sub = strata_sub_clone(ctx, disk, bio);
+	struct strata_sub *sub = strata_core_sub(ctx, disk, bio, bio->bi_opf);
 
 	if (!sub) {
 		strata_sub_failed(ctx, bio);

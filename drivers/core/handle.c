@@ -26,8 +26,7 @@ static void inflight_drained(struct percpu_ref *ref)
 	struct strata_handle *handle =
 		container_of(ref, struct strata_handle, inflight);
 
-	WRITE_ONCE(handle->idle, true);
-	wake_up_all(&handle->drained);
+	complete_all(&handle->drained);
 }
 
 static struct strata_handle *handle_alloc(const char *name)
@@ -37,7 +36,7 @@ static struct strata_handle *handle_alloc(const char *name)
 	if (!handle)
 		return NULL;
 	init_waitqueue_head(&handle->thawed);
-	init_waitqueue_head(&handle->drained);
+	init_completion(&handle->drained);
 	mutex_init(&handle->freeze_lock);
 	handle->nexus.name = kstrdup(name, GFP_KERNEL);
 	if (!handle->nexus.name)
@@ -258,8 +257,9 @@ EXPORT_SYMBOL_NS_GPL(strata_handle_exit, STRATA);
  * May be nested; as many thaws are needed.
  *
  * Context: process context; sleeps until what was admitted has ended.
+ * Return: 0, or -EBUSY when something untracked may be in flight.
  */
-void strata_handle_freeze(struct strata_handle *handle)
+int strata_handle_freeze(struct strata_handle *handle)
 {
 	mutex_lock(&handle->freeze_lock);
 	if (!handle->frozen) {
@@ -269,7 +269,11 @@ void strata_handle_freeze(struct strata_handle *handle)
 		handle->frozen++;
 	}
 	mutex_unlock(&handle->freeze_lock);
-	wait_event(handle->drained, READ_ONCE(handle->idle));
+	wait_for_completion(&handle->drained);
+	if (!READ_ONCE(handle->untracked))
+		return 0;
+	strata_handle_thaw(handle);
+	return -EBUSY;
 }
 EXPORT_SYMBOL_NS_GPL(strata_handle_freeze, STRATA);
 
@@ -283,7 +287,7 @@ void strata_handle_thaw(struct strata_handle *handle)
 {
 	mutex_lock(&handle->freeze_lock);
 	if (!WARN_ON_ONCE(!handle->frozen) && handle->frozen == 1) {
-		handle->idle = false;
+		reinit_completion(&handle->drained);
 		percpu_ref_reinit(&handle->inflight);
 		WRITE_ONCE(handle->frozen, 0);
 		wake_up_all(&handle->thawed);

@@ -21,12 +21,18 @@ static void range_put(struct strata_range *range)
 		queue_work(range->disk->wq, &range->core.work);
 }
 
+/* The first error counts. */
+static void range_error(struct strata_range *range, blk_status_t status)
+{
+	if (status)
+		cmpxchg(&range->status, BLK_STS_OK, status);
+}
+
 static void range_bio_end(struct bio *bio)
 {
 	struct strata_range *range = bio->bi_private;
 
-	if (bio->bi_status)
-		WRITE_ONCE(range->status, bio->bi_status);
+	range_error(range, bio->bi_status);
 	bio_put(bio);
 	range_put(range);
 }
@@ -35,8 +41,7 @@ static void range_flush_end(struct bio *bio)
 {
 	struct strata_range *range = bio->bi_private;
 
-	if (bio->bi_status)
-		WRITE_ONCE(range->status, bio->bi_status);
+	range_error(range, bio->bi_status);
 	bio_uninit(bio);
 	range_put(range);
 }
@@ -54,7 +59,8 @@ static sector_t range_max(const struct strata_range *range)
 	else
 		max = min_not_zero(max, (sector_t)
 				   disk->limits.max_write_zeroes_sectors);
-	return max & ~(sector_t)disk->lba_mask;
+	max &= ~(sector_t)disk->lba_mask;
+	return max ?: disk->lba_mask + 1;
 }
 
 static void add_zero_pages(struct bio *bio, unsigned int bytes)
@@ -67,7 +73,12 @@ static void add_zero_pages(struct bio *bio, unsigned int bytes)
 	}
 }
 
-static void issue_part(struct strata_range *range, unsigned int sectors)
+/*
+ * Only the first part may wait for the pool: the ends of those in flight may
+ * need this worker. Return: the part was issued.
+ */
+static bool issue_part(struct strata_range *range, unsigned int sectors,
+		       bool first)
 {
 	bool zeroes = (range->opf & REQ_OP_MASK) == REQ_OP_WRITE;
 	unsigned short vecs = 0;
@@ -75,8 +86,11 @@ static void issue_part(struct strata_range *range, unsigned int sectors)
 
 	if (zeroes)
 		vecs = DIV_ROUND_UP(sectors, PAGE_SIZE >> SECTOR_SHIFT);
-	bio = bio_alloc_bioset(NULL, vecs, range->opf & ~REQ_FUA, GFP_NOIO,
-			       &range->disk->bios);
+	bio = bio_alloc_bioset(NULL, vecs, range->opf & ~REQ_FUA,
+			       first ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
+			       &range->disk->core_bios);
+	if (!bio)
+		return false;
 	bio->bi_iter.bi_sector = range->sector;
 	bio->bi_end_io = range_bio_end;
 	bio->bi_private = range;
@@ -89,6 +103,7 @@ static void issue_part(struct strata_range *range, unsigned int sectors)
 	range->nr_sects -= sectors;
 	atomic_inc(&range->core.inflight);
 	strata_submit_bio(range->nexus, range->disk, bio);
+	return true;
 }
 
 static void issue_flush(struct strata_range *range)
@@ -121,7 +136,9 @@ static void range_work(struct work_struct *work)
 	if (!range->nr_sects)
 		issue_flush(range);
 	for (i = 0; i < RANGE_BATCH && range->nr_sects; i++)
-		issue_part(range, min(range->nr_sects, max));
+		if (READ_ONCE(range->status) ||
+		    !issue_part(range, min(range->nr_sects, max), !i))
+			break;
 	range_put(range);
 }
 

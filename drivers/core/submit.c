@@ -33,41 +33,32 @@ static void account(struct strata_disk *disk, enum strata_stat kind,
 static bool admit_flush(struct strata_ctx *ctx, struct strata_disk *disk,
 			struct bio *bio)
 {
-	const struct strata_disk_ops *ops = disk->ops;
-
-	if (!bio_sectors(bio)) {
-		account(disk, STRATA_STAT_FLUSH, 0);
-		if (!disk->read_only)
-			return true;
-		strata_end(bio, BLK_STS_OK);
-		return false;
-	}
-	if ((bio->bi_opf & REQ_PREFLUSH) && !ops->single_target) {
-		strata_preflush(ctx, disk, bio);
-		return false;
-	}
-	if ((bio->bi_opf & REQ_FUA) && !ops->native_fua) {
-		strata_fua(ctx, disk, bio);
-		return false;
-	}
-	account(disk, STRATA_STAT_WRITE, bio_sectors(bio));
-	return true;
+	account(disk, STRATA_STAT_FLUSH, 0);
+	/* A flush of a read-only disk has nothing to do, and succeeds. */
+	if (!disk->read_only)
+		return true;
+	strata_end(bio, BLK_STS_OK);
+	return false;
 }
 
 static bool admit_write(struct strata_ctx *ctx, struct strata_disk *disk,
 			struct bio *bio)
 {
-	unsigned int sectors = bio_sectors(bio);
-	bool flush = op_is_flush(bio->bi_opf);
+	const struct strata_disk_ops *ops = disk->ops;
 
-	/* A flush of a read-only disk has nothing to do, and succeeds. */
-	if (unlikely(disk->read_only) && (sectors || !flush)) {
+	if (unlikely(disk->read_only)) {
 		refuse(disk, bio, BLK_STS_IOERR);
 		return false;
 	}
-	if (unlikely(flush))
-		return admit_flush(ctx, disk, bio);
-	account(disk, STRATA_STAT_WRITE, sectors);
+	if (unlikely((bio->bi_opf & REQ_PREFLUSH) && !ops->single_target)) {
+		strata_preflush(ctx, disk, bio);
+		return false;
+	}
+	if (unlikely((bio->bi_opf & REQ_FUA) && !ops->native_fua)) {
+		strata_fua(ctx, disk, bio);
+		return false;
+	}
+	account(disk, STRATA_STAT_WRITE, bio_sectors(bio));
 	return true;
 }
 
@@ -78,6 +69,11 @@ static bool admit_range(struct strata_ctx *ctx, struct strata_disk *disk,
 
 	if (disk->read_only) {
 		refuse(disk, bio, BLK_STS_IOERR);
+		return false;
+	}
+	/* No device takes FUA here. */
+	if (unlikely(bio->bi_opf & REQ_FUA)) {
+		strata_fua(ctx, disk, bio);
 		return false;
 	}
 	account(disk, discard ? STRATA_STAT_DISCARD : STRATA_STAT_ZEROES,
@@ -93,6 +89,21 @@ static bool admit_range(struct strata_ctx *ctx, struct strata_disk *disk,
 	return true;
 }
 
+/* An empty flush has no address, and an empty bio no work. */
+static bool admit_empty(struct strata_ctx *ctx, struct strata_disk *disk,
+			struct bio *bio)
+{
+	if (bio_op(bio) == REQ_OP_WRITE && (bio->bi_opf & REQ_PREFLUSH))
+		return admit_flush(ctx, disk, bio);
+	if (bio->bi_iter.bi_sector > strata_disk_capacity(disk))
+		refuse(disk, bio, BLK_STS_TARGET);
+	else if (bio->bi_iter.bi_sector & disk->lba_mask)
+		refuse(disk, bio, BLK_STS_INVAL);
+	else
+		strata_end(bio, BLK_STS_OK);
+	return false;
+}
+
 /* Is the bio to be given to map? If not, it has been dealt with. */
 static __always_inline bool admit(struct strata_ctx *ctx,
 				  struct strata_disk *disk, struct bio *bio)
@@ -105,6 +116,8 @@ static __always_inline bool admit(struct strata_ctx *ctx,
 		refuse(disk, bio, BLK_STS_OFFLINE);
 		return false;
 	}
+	if (unlikely(!bio->bi_iter.bi_size))
+		return admit_empty(ctx, disk, bio);
 	if (unlikely(sector > capacity || sectors > capacity - sector)) {
 		refuse(disk, bio, BLK_STS_TARGET);
 		return false;
@@ -220,7 +233,8 @@ static gfp_t sub_gfp(struct strata_ctx *ctx, blk_opf_t opf)
 	return GFP_NOIO;
 }
 
-static struct strata_sub *sub_init(struct strata_disk *disk, struct bio *bio)
+static struct strata_sub *sub_init(struct strata_ctx *ctx,
+				   struct strata_disk *disk, struct bio *bio)
 {
 	struct strata_sub *sub;
 
@@ -228,9 +242,28 @@ static struct strata_sub *sub_init(struct strata_disk *disk, struct bio *bio)
 		return NULL;
 	sub = strata_sub(bio);
 	sub->owner = disk;
+	sub->nexus = ctx->nexus;
 	sub->parent = NULL;
 	sub->again = false;
+	sub->resume = false;
 	return sub;
+}
+
+/*
+ * A bio of the core's own for @disk's map: a clone of @bio, or empty. It comes
+ * from a pool that the map does not use, for it is held while the map allocates.
+ */
+struct strata_sub *strata_core_sub(struct strata_ctx *ctx,
+				   struct strata_disk *disk, struct bio *bio,
+				   blk_opf_t opf)
+{
+	gfp_t gfp = sub_gfp(ctx, opf);
+
+	if (bio)
+		bio = bio_alloc_clone(NULL, bio, gfp, &disk->core_bios);
+	else
+		bio = bio_alloc_bioset(NULL, 0, opf, gfp, &disk->core_bios);
+	return sub_init(ctx, disk, bio);
 }
 
 /**
@@ -247,8 +280,9 @@ struct strata_sub *strata_sub_alloc(struct strata_ctx *ctx,
 				    struct strata_disk *disk, blk_opf_t opf,
 				    unsigned short nr_vecs)
 {
-	return sub_init(disk, bio_alloc_bioset(NULL, nr_vecs, opf,
-					       sub_gfp(ctx, opf), &disk->bios));
+	return sub_init(ctx, disk, bio_alloc_bioset(NULL, nr_vecs, opf,
+						    sub_gfp(ctx, opf),
+						    &disk->bios));
 }
 EXPORT_SYMBOL_NS_GPL(strata_sub_alloc, STRATA);
 
@@ -265,9 +299,9 @@ EXPORT_SYMBOL_NS_GPL(strata_sub_alloc, STRATA);
 struct strata_sub *strata_sub_clone(struct strata_ctx *ctx,
 				    struct strata_disk *disk, struct bio *bio)
 {
-	return sub_init(disk, bio_alloc_clone(NULL, bio,
-					      sub_gfp(ctx, bio->bi_opf),
-					      &disk->bios));
+	return sub_init(ctx, disk, bio_alloc_clone(NULL, bio,
+						   sub_gfp(ctx, bio->bi_opf),
+						   &disk->bios));
 }
 EXPORT_SYMBOL_NS_GPL(strata_sub_clone, STRATA);
 
@@ -350,7 +384,7 @@ EXPORT_SYMBOL_NS_GPL(strata_sub_chain, STRATA);
 
 /**
  * strata_defer() - submit a bio to a disk from the disk's own worker
- * @disk: the disk
+ * @disk: the disk; gets the bio without a nexus
  * @bio: the bio; may sleep now, so REQ_NOWAIT is dropped
  *
  * Context: any, completion context included. The caller knows that the disk
@@ -368,3 +402,22 @@ void strata_defer(struct strata_disk *disk, struct bio *bio)
 	spin_unlock_irqrestore(&disk->defer_lock, flags);
 }
 EXPORT_SYMBOL_NS_GPL(strata_defer, STRATA);
+
+/**
+ * strata_defer_sub() - submit a sub-bio to its owner from the owner's worker
+ * @sub: the sub-bio, or with @sub->resume its parent instead; the nexus is the
+ *	one it was made under
+ *
+ * Context: as strata_defer().
+ */
+void strata_defer_sub(struct strata_sub *sub)
+{
+	struct strata_disk *disk = sub->owner;
+	unsigned long flags;
+
+	spin_lock_irqsave(&disk->defer_lock, flags);
+	bio_list_add(&disk->deferred_subs, &sub->bio);
+	queue_work(disk->wq, &disk->defer_work);
+	spin_unlock_irqrestore(&disk->defer_lock, flags);
+}
+EXPORT_SYMBOL_NS_GPL(strata_defer_sub, STRATA);

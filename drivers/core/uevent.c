@@ -81,6 +81,7 @@ void strata_uevent_parse(struct strata_uevent *event, const char *buf,
 	for (key = buf; key < buf + len; key += strlen(key) + 1)
 		parse_key(event, key);
 }
+
 #if IS_ENABLED(CONFIG_KUNIT)
 EXPORT_SYMBOL_NS_GPL(strata_uevent_parse, STRATA);
 #endif
@@ -162,6 +163,7 @@ static void uevent_work_fn(struct work_struct *work)
 		mutex_unlock(&watch_lock);
 	} while (more);
 }
+
 static DECLARE_WORK(uevent_work, uevent_work_fn);
 
 /* A message or an error is there. Runs in the sender's context. */

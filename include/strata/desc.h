@@ -82,6 +82,8 @@ static inline const char *strata_desc_name(const struct strata_desc *desc)
 __printf(3, 4)
 int strata_fail(struct strata_desc *desc, int err, const char *fmt, ...);
 
+int strata_fail_path(struct strata_desc *desc, int err, const char *path);
+
 struct strata_desc *strata_desc_new_child(struct strata_desc *parent,
 					  struct strata_type *type,
 					  const char *name,

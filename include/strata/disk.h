@@ -126,10 +126,12 @@ struct strata_disk_ops {
  * @node: the resolver's record of this disk
  * @ready: complete; events from below count. Under @users_lock
  * @bios: sub-bios of this disk's map
+ * @core_bios: the core's own bios, which this disk's map is given
  * @wq: the disk's own worker: WQ_MEM_RECLAIM, for what cannot be submitted
  *	where it completes
  * @deferred: bios waiting for the worker
- * @defer_lock: protects @deferred; irq-safe
+ * @deferred_subs: sub-bios waiting for the worker
+ * @defer_lock: protects both; irq-safe
  * @defer_work: submits @deferred
  * @users_lock: protects @users, and every change of @capacity. Ordered child
  *	disk before the disks above it. Each disk has its own lockdep class.
@@ -159,9 +161,11 @@ struct strata_disk {
 	bool ready;
 
 	struct bio_set bios;
+	struct bio_set core_bios;
 	struct workqueue_struct *wq;
 	struct bio_list deferred;
-	spinlock_t defer_lock; /* protects deferred */
+	struct bio_list deferred_subs;
+	spinlock_t defer_lock; /* protects deferred, deferred_subs */
 	struct work_struct defer_work;
 
 	struct mutex users_lock; /* protects users, capacity changes */

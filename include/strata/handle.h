@@ -9,6 +9,7 @@
  * as far as their claims agree.
  */
 #include <linux/blk_types.h>
+#include <linux/completion.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
@@ -70,8 +71,10 @@ struct strata_handle_ops {
  * @freeze_lock: protects @frozen
  * @frozen: how many freezes stand; admissions are stopped
  * @thawed: woken when they go on
- * @drained: woken when @inflight reaches zero
- * @idle: @inflight reached zero
+ * @drained: @inflight has reached zero since the freeze
+ * @untracked: the consumer has submitted without strata_handle_enter(), so what
+ *	is in flight cannot be counted; it clears this when it knows that
+ *	nothing is
  */
 struct strata_handle {
 	struct strata_disk *disk;
@@ -86,8 +89,8 @@ struct strata_handle {
 	struct mutex freeze_lock; /* protects frozen */
 	unsigned int frozen;
 	wait_queue_head_t thawed;
-	wait_queue_head_t drained;
-	bool idle;
+	struct completion drained;
+	bool untracked;
 };
 
 struct strata_handle *strata_handle_open(struct strata_desc *consumer,
@@ -98,7 +101,7 @@ void strata_handle_close(struct strata_handle *handle);
 
 int strata_handle_enter(struct strata_handle *handle, bool nowait);
 void strata_handle_exit(struct strata_handle *handle);
-void strata_handle_freeze(struct strata_handle *handle);
+int strata_handle_freeze(struct strata_handle *handle);
 void strata_handle_thaw(struct strata_handle *handle);
 
 /*

@@ -17,7 +17,8 @@ struct strata_nexus;
 /**
  * struct strata_ctx - one submission, on the submitter's stack
  * @nexus: who issues the bio, or NULL where no reservation can apply
- * @root: the submitter's own bio; all others in flight here are sub-bios
+ * @root: the submitter's own bio; all others here are sub-bios, whose ends it
+ *	waits for, so it has not ended while one of them is at hand
  * @root_disk: where @root goes next, while it waits in a queue
  * @root_again: @root comes back to the map that returned STRATA_AGAIN
  * @next: the disk that strata_remap() named
@@ -38,15 +39,19 @@ struct strata_ctx {
  * struct strata_sub - front pad of every sub-bio
  * @disk: the disk whose map takes the bio next
  * @owner: the disk whose bioset it came from
+ * @nexus: who issued the bio it is a part of
  * @parent: the bio it is a part of, for the owner's use
  * @again: it comes back to the map that returned STRATA_AGAIN
+ * @resume: the worker puts it and submits @parent
  * @bio: the bio; must stay last
  */
 struct strata_sub {
 	struct strata_disk *disk;
 	struct strata_disk *owner;
+	struct strata_nexus *nexus;
 	struct bio *parent;
 	bool again;
+	bool resume;
 	struct bio bio;
 };
 
@@ -88,9 +93,18 @@ static inline enum strata_map strata_remap(struct strata_ctx *ctx,
 	return STRATA_REMAPPED;
 }
 
+/**
+ * strata_end() - end a bio
+ * @bio: the bio
+ * @status: how; an error that its sub-bios have left in it stays when this is
+ *	BLK_STS_OK
+ *
+ * Return: STRATA_SUBMITTED, for ``return strata_end(bio, status);`` in a map.
+ */
 static inline enum strata_map strata_end(struct bio *bio, blk_status_t status)
 {
-	bio->bi_status = status;
+	if (status)
+		bio->bi_status = status;
 	bio_endio(bio);
 	return STRATA_SUBMITTED;
 }
@@ -109,6 +123,7 @@ void strata_sub_queue(struct strata_ctx *ctx, struct strata_sub *sub,
 void strata_sub_chain(struct strata_sub *sub, struct bio *parent);
 
 void strata_defer(struct strata_disk *disk, struct bio *bio);
+void strata_defer_sub(struct strata_sub *sub);
 
 enum strata_map strata_zero_fill(struct strata_ctx *ctx,
 				 struct strata_disk *disk, struct bio *bio);
