@@ -428,15 +428,14 @@ static void set_bdev(struct bio *bio, struct bio *root,
 
 	if (bio != root)
 		css = bio_blkcg_css(root);
-	bio_clear_flag(bio, BIO_CGROUP_ACCT);
-	if (likely(!css)) {
-		bio_set_dev(bio, bdev);
-		return;
-	}
-	bio_clear_flag(bio, BIO_REMAPPED);
-	bio_clear_flag(bio, BIO_BPS_THROTTLED);
+	/* As bio_set_dev() does when the device changes. */
+	bio->bi_flags &= ~(BIT(BIO_CGROUP_ACCT) | BIT(BIO_REMAPPED) |
+			   BIT(BIO_BPS_THROTTLED));
 	bio->bi_bdev = bdev;
-	bio_associate_blkg_from_css(bio, css);
+	if (likely(!css))
+		bio_associate_blkg(bio);
+	else
+		bio_associate_blkg_from_css(bio, css);
 }
 
 /* The core has served what the limits say that the device does not do. */

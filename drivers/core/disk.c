@@ -13,6 +13,7 @@ static void submit_sub(struct strata_disk *disk, struct strata_sub *sub)
 
 	if (sub->resume) {
 		bio = sub->parent;
+		bio->bi_opf &= ~REQ_NOWAIT;
 		bio_put(&sub->bio);
 	}
 	strata_submit_bio(nexus, disk, bio);
@@ -107,6 +108,7 @@ void strata_disk_free(struct strata_disk *disk)
 		return;
 	WARN_ON_ONCE(!list_empty(&disk->users));
 	destroy_workqueue(disk->wq);
+	bioset_exit(&disk->zero_bios);
 	bioset_exit(&disk->core_bios);
 	bioset_exit(&disk->bios);
 	mutex_destroy(&disk->users_lock);
@@ -148,6 +150,23 @@ sector_t strata_disk_wanted(struct strata_disk *disk)
 	return capacity & ~(sector_t)disk->lba_mask;
 }
 
+/* Three pools, since a bio from one is held while the next one serves it. */
+static int init_pools(struct strata_disk *disk, unsigned int pad)
+{
+	unsigned int core_pad = offsetof(struct strata_sub, bio);
+	int flags = BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER;
+	int err;
+
+	err = bioset_init(&disk->bios, BIO_POOL_SIZE, pad, flags);
+	if (!err)
+		err = bioset_init(&disk->core_bios, BIO_POOL_SIZE, core_pad,
+				  flags);
+	if (!err)
+		err = bioset_init(&disk->zero_bios, BIO_POOL_SIZE, core_pad,
+				  flags);
+	return err;
+}
+
 /**
  * strata_disk_ready() - check what a type filled in, and freeze it
  * @disk: the disk; private, limits, unmap, id, read_only and, where the type
@@ -166,6 +185,7 @@ int strata_disk_ready(struct strata_disk *disk,
 
 	disk->ops = ops;
 	disk->lba_mask = (disk->limits.logical_block_size >> SECTOR_SHIFT) - 1;
+	disk->byte_mask = disk->limits.logical_block_size - 1;
 	if (!disk->optimal_unmap_sectors)
 		disk->optimal_unmap_sectors = disk->lba_mask + 1;
 	*why = check_limits(disk);
@@ -173,13 +193,7 @@ int strata_disk_ready(struct strata_disk *disk,
 		return -EINVAL;
 
 	*why = "out of memory";
-	err = bioset_init(&disk->bios, BIO_POOL_SIZE, pad,
-			  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
-	if (err)
-		return err;
-	err = bioset_init(&disk->core_bios, BIO_POOL_SIZE,
-			  offsetof(struct strata_sub, bio),
-			  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
+	err = init_pools(disk, pad);
 	if (err)
 		return err;
 

@@ -216,6 +216,17 @@ void strata_handle_close(struct strata_handle *handle)
 }
 EXPORT_SYMBOL_NS_GPL(strata_handle_close, STRATA);
 
+/* Out of line, for the sake of strata_handle_enter(). */
+static noinline int enter_frozen(struct strata_handle *handle, bool nowait)
+{
+	do {
+		if (nowait)
+			return -EAGAIN;
+		wait_event(handle->thawed, !READ_ONCE(handle->frozen));
+	} while (!percpu_ref_tryget_live(&handle->inflight));
+	return 0;
+}
+
 /**
  * strata_handle_enter() - admit one request
  * @handle: the handle
@@ -229,12 +240,9 @@ EXPORT_SYMBOL_NS_GPL(strata_handle_close, STRATA);
  */
 int strata_handle_enter(struct strata_handle *handle, bool nowait)
 {
-	while (!percpu_ref_tryget_live(&handle->inflight)) {
-		if (nowait)
-			return -EAGAIN;
-		wait_event(handle->thawed, !READ_ONCE(handle->frozen));
-	}
-	return 0;
+	if (likely(percpu_ref_tryget_live(&handle->inflight)))
+		return 0;
+	return enter_frozen(handle, nowait);
 }
 EXPORT_SYMBOL_NS_GPL(strata_handle_enter, STRATA);
 

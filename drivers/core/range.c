@@ -88,7 +88,8 @@ static bool issue_part(struct strata_range *range, unsigned int sectors,
 		vecs = DIV_ROUND_UP(sectors, PAGE_SIZE >> SECTOR_SHIFT);
 	bio = bio_alloc_bioset(NULL, vecs, range->opf & ~REQ_FUA,
 			       first ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
-			       &range->disk->core_bios);
+			       zeroes ? &range->disk->zero_bios :
+					&range->disk->core_bios);
 	if (!bio)
 		return false;
 	bio->bi_iter.bi_sector = range->sector;

@@ -25,8 +25,10 @@ static void refuse(struct strata_disk *disk, struct bio *bio,
 static void account(struct strata_disk *disk, enum strata_stat kind,
 		    unsigned int sectors)
 {
-	this_cpu_inc(disk->stats->ios[kind]);
-	this_cpu_add(disk->stats->sectors[kind], sectors);
+	struct strata_stats __percpu *stats = disk->stats;
+
+	this_cpu_inc(stats->ios[kind]);
+	this_cpu_add(stats->sectors[kind], sectors);
 }
 
 /* Is the bio to be given to map? If not, it has been dealt with. */
@@ -89,13 +91,28 @@ static bool admit_range(struct strata_ctx *ctx, struct strata_disk *disk,
 	return true;
 }
 
+static bool known_op(const struct bio *bio)
+{
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+	case REQ_OP_WRITE:
+	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* An empty flush has no address, and an empty bio no work. */
 static bool admit_empty(struct strata_ctx *ctx, struct strata_disk *disk,
 			struct bio *bio)
 {
 	if (bio_op(bio) == REQ_OP_WRITE && (bio->bi_opf & REQ_PREFLUSH))
 		return admit_flush(ctx, disk, bio);
-	if (bio->bi_iter.bi_sector > strata_disk_capacity(disk))
+	if (!known_op(bio))
+		refuse(disk, bio, BLK_STS_NOTSUPP);
+	else if (bio->bi_iter.bi_sector > strata_disk_capacity(disk))
 		refuse(disk, bio, BLK_STS_TARGET);
 	else if (bio->bi_iter.bi_sector & disk->lba_mask)
 		refuse(disk, bio, BLK_STS_INVAL);
@@ -122,8 +139,8 @@ static __always_inline bool admit(struct strata_ctx *ctx,
 		refuse(disk, bio, BLK_STS_TARGET);
 		return false;
 	}
-	if (unlikely(((sector | sectors) & disk->lba_mask) ||
-		     (bio->bi_iter.bi_size & (SECTOR_SIZE - 1)))) {
+	if (unlikely(((sector << SECTOR_SHIFT) | bio->bi_iter.bi_size) &
+		     disk->byte_mask)) {
 		refuse(disk, bio, BLK_STS_INVAL);
 		return false;
 	}
@@ -178,6 +195,41 @@ static struct bio *next_bio(struct strata_ctx *ctx, struct strata_disk **disk,
 	return bio;
 }
 
+/* One disk's share: its checks and its map. */
+static __always_inline enum strata_map give(struct strata_ctx *ctx,
+					    struct strata_disk *disk,
+					    struct bio *bio)
+{
+	trace_strata_submit(disk, bio);
+	if (!admit(ctx, disk, bio))
+		return STRATA_SUBMITTED;
+	return disk->ops->map(ctx, disk, bio);
+}
+
+/* Go on with what maps have queued, until nothing is left. */
+static noinline void drain(struct strata_ctx *ctx, struct strata_disk *disk,
+			   struct bio *bio, enum strata_map ret)
+{
+	bool again;
+
+	bio_list_init(&ctx->pending);
+	for (;;) {
+		if (ret != STRATA_SUBMITTED)
+			requeue(ctx, disk, bio, ret == STRATA_AGAIN);
+		bio = next_bio(ctx, &disk, &again);
+		if (!bio)
+			return;
+		do {
+			ret = again ? disk->ops->map(ctx, disk, bio) :
+				      give(ctx, disk, bio);
+			again = false;
+			if (ret == STRATA_REMAPPED)
+				disk = ctx->next;
+		} while (ret == STRATA_REMAPPED &&
+			 bio_list_empty(&ctx->fresh));
+	}
+}
+
 /**
  * strata_submit() - give a bio to a disk
  * @ctx: on the caller's stack; only @ctx->nexus is read
@@ -197,32 +249,19 @@ static struct bio *next_bio(struct strata_ctx *ctx, struct strata_disk **disk,
 void strata_submit(struct strata_ctx *ctx, struct strata_disk *disk,
 		   struct bio *bio)
 {
-	bool again = false;
+	enum strata_map ret;
 
 	ctx->root = bio;
 	bio_list_init(&ctx->fresh);
-	bio_list_init(&ctx->pending);
-
 	do {
-		trace_strata_submit(disk, bio);
-		if (unlikely(again) || admit(ctx, disk, bio)) {
-			enum strata_map ret = disk->ops->map(ctx, disk, bio);
-
-			again = false;
-			if (ret == STRATA_REMAPPED) {
-				disk = ctx->next;
-				if (likely(bio_list_empty(&ctx->fresh)))
-					continue;
-				requeue(ctx, disk, bio, false);
-			} else if (unlikely(ret == STRATA_AGAIN)) {
-				requeue(ctx, disk, bio, true);
-			}
-		}
-		if (likely(bio_list_empty(&ctx->fresh) &&
-			   bio_list_empty(&ctx->pending)))
-			break;
-		bio = next_bio(ctx, &disk, &again);
-	} while (bio);
+		ret = give(ctx, disk, bio);
+		if (likely(ret == STRATA_SUBMITTED &&
+			   bio_list_empty(&ctx->fresh)))
+			return;
+		if (ret == STRATA_REMAPPED)
+			disk = ctx->next;
+	} while (ret == STRATA_REMAPPED && bio_list_empty(&ctx->fresh));
+	drain(ctx, disk, bio, ret);
 }
 EXPORT_SYMBOL_NS_GPL(strata_submit, STRATA);
 

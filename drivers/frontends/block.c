@@ -63,6 +63,15 @@ static int block_open(struct gendisk *gd, blk_mode_t mode)
 	return gd_to_block(gd)->closing ? -ENXIO : 0;
 }
 
+/* The last opener is gone, and with it all I/O. */
+static void block_release(struct gendisk *gd)
+{
+	struct strata_handle *handle = gd_to_block(gd)->handle;
+
+	if (handle)
+		WRITE_ONCE(handle->untracked, false);
+}
+
 static void block_free(struct block *b)
 {
 	if (b->handle)
@@ -94,6 +103,7 @@ static void block_free_disk(struct gendisk *gd)
 static const struct block_device_operations block_fops = {
 	.owner = THIS_MODULE,
 	.open = block_open,
+	.release = block_release,
 	.submit_bio = block_submit_bio,
 	.free_disk = block_free_disk,
 };
@@ -101,6 +111,7 @@ static const struct block_device_operations block_fops = {
 static const struct block_device_operations block_pr_fops = {
 	.owner = THIS_MODULE,
 	.open = block_open,
+	.release = block_release,
 	.submit_bio = block_submit_bio,
 	.free_disk = block_free_disk,
 	.pr_ops = &block_pr_ops,
@@ -301,6 +312,7 @@ static int block_hold(struct block *b, struct strata_desc *desc)
 	b->handle = handle;
 	b->disk = handle->disk;
 	b->read_only = handle->read_only || handle->disk->read_only;
+	b->special = b->read_only || b->disk->pr;
 	if (READ_ONCE(b->disk->dead))
 		return strata_fail(desc, -ENODEV, "what backs %s is gone",
 				   b->disk->name);

@@ -15,7 +15,7 @@ struct strata_handle;
  * @disk: the disk; what every bio needs comes first
  * @handle: the hold on it; NULL once closed
  * @read_only: writes are refused
- * @untracked: bios were submitted that the handle does not count
+ * @special: not every bio may just go on: read-only, or reservations
  * @ios: records of hooked bios
  * @gd: the gendisk
  * @index: N
@@ -34,7 +34,7 @@ struct block {
 	struct strata_disk *disk;
 	struct strata_handle *handle;
 	bool read_only;
-	bool untracked;
+	bool special;
 	mempool_t ios;
 
 	struct gendisk *gd;

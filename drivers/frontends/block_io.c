@@ -101,7 +101,8 @@ static void block_end_io(struct bio *bio)
 	mempool_free(io, &b->ios);
 	strata_handle_exit(handle);
 	/* Its end may be that of the opener, and so of all this. */
-	bio_endio(bio);
+	if (bio->bi_end_io)
+		bio->bi_end_io(bio);
 }
 
 static blk_status_t pr_begin(struct block_io *io, struct bio *bio)
@@ -173,6 +174,18 @@ static bool block_check(struct block *b, struct bio *bio)
 	return false;
 }
 
+/* Return: the bio may go on; if not, it has ended. */
+static noinline bool block_hooked(struct block *b, struct bio *bio)
+{
+	bool count = blk_queue_io_stat(bio->bi_bdev->bd_queue);
+
+	if (!block_check(b, bio))
+		return false;
+	if (count || b->disk->pr)
+		return block_hook(b, bio, count);
+	return true;
+}
+
 /**
  * block_submit_bio() - fops->submit_bio
  * @bio: the bio, with its sector on the whole device
@@ -181,19 +194,16 @@ static bool block_check(struct block *b, struct bio *bio)
  */
 void block_submit_bio(struct bio *bio)
 {
-	struct gendisk *gd = bio->bi_bdev->bd_disk;
-	struct block *b = gd->private_data;
-	bool count = blk_queue_io_stat(gd->queue);
+	struct block *b = bio->bi_bdev->bd_disk->private_data;
+	struct strata_handle *handle = b->handle;
 
-	if (unlikely(!block_check(b, bio)))
-		return;
-	if (count || b->disk->pr) {
-		if (!block_hook(b, bio, count))
+	if (unlikely(b->special) || blk_queue_io_stat(bio->bi_bdev->bd_queue)) {
+		if (!block_hooked(b, bio))
 			return;
-	} else if (unlikely(!READ_ONCE(b->untracked))) {
-		WRITE_ONCE(b->untracked, true);
+	} else if (unlikely(!READ_ONCE(handle->untracked))) {
+		WRITE_ONCE(handle->untracked, true);
 	}
-	strata_submit_bio(&b->handle->nexus, b->disk, bio);
+	strata_submit_bio(&handle->nexus, b->disk, bio);
 }
 
 /* The records of one device. A pool for all would deadlock a pile of them. */
@@ -208,10 +218,15 @@ void block_io_exit(struct block *b)
 	mempool_exit(&b->ios);
 }
 
+/* With a constructor init_on_alloc leaves the record alone. */
+static void io_ctor(void *p)
+{
+}
+
 int block_io_cache_init(void)
 {
 	io_cache = kmem_cache_create("strata_block_io", sizeof(struct block_io),
-				     0, 0, NULL);
+				     0, 0, io_ctor);
 	return io_cache ? 0 : -ENOMEM;
 }
 

@@ -109,6 +109,7 @@ struct strata_disk_ops {
  * @private: the type's own data
  * @capacity: size in sectors; live, read with strata_disk_capacity()
  * @lba_mask: sectors per logical block minus one
+ * @byte_mask: bytes per logical block minus one
  * @read_only: writes of any kind are refused by the core
  * @dead: what is below is gone; all bios end BLK_STS_OFFLINE
  * @stats: per-CPU counters
@@ -127,6 +128,7 @@ struct strata_disk_ops {
  * @ready: complete; events from below count. Under @users_lock
  * @bios: sub-bios of this disk's map
  * @core_bios: the core's own bios, which this disk's map is given
+ * @zero_bios: parts of strata_zero_fill(), which serve one of those
  * @wq: the disk's own worker: WQ_MEM_RECLAIM, for what cannot be submitted
  *	where it completes
  * @deferred: bios waiting for the worker
@@ -146,6 +148,7 @@ struct strata_disk {
 	void *private;
 	sector_t capacity;
 	unsigned int lba_mask;
+	unsigned int byte_mask;
 	bool read_only;
 	bool dead;
 	struct strata_stats __percpu *stats;
@@ -162,6 +165,7 @@ struct strata_disk {
 
 	struct bio_set bios;
 	struct bio_set core_bios;
+	struct bio_set zero_bios;
 	struct workqueue_struct *wq;
 	struct bio_list deferred;
 	struct bio_list deferred_subs;

@@ -330,22 +330,15 @@ int strata_layer_resize(struct strata_layer *layer, sector_t capacity,
  * @read_cache: attribute, see struct strata_layer
  * @write_through: attribute, see struct strata_layer
  *
- * A kind with attributes of its own puts this and a struct strata_desc named
- * desc into a union, for the attribute macros.
+ * Every kind lists these two among its attributes, as
+ * ``STRATA_ATTR(ram, struct strata_layer_desc, read_cache, bool);``. A kind with
+ * more of its own puts this and a struct strata_desc named desc into a union, for
+ * the attribute macros.
  */
 struct strata_layer_desc {
 	struct strata_desc desc;
 	bool read_cache;
 	bool write_through;
 };
-
-/**
- * STRATA_LAYER_ATTRS() - define the attributes that all layer kinds have
- * @_pfx: the kind's name; they become <kind>_attr_read_cache and
- *	<kind>_attr_write_through
- */
-#define STRATA_LAYER_ATTRS(_pfx)					\
-	STRATA_ATTR(_pfx, struct strata_layer_desc, read_cache, bool);	\
-	STRATA_ATTR(_pfx, struct strata_layer_desc, write_through, bool)
 
 #endif /* STRATA_LAYER_H */

@@ -74,8 +74,9 @@ void strata_submit(struct strata_ctx *ctx, struct strata_disk *disk,
 static inline void strata_submit_bio(struct strata_nexus *nexus,
 				     struct strata_disk *disk, struct bio *bio)
 {
-	struct strata_ctx ctx = { .nexus = nexus };
+	struct strata_ctx ctx __uninitialized;
 
+	ctx.nexus = nexus;
 	strata_submit(&ctx, disk, bio);
 }
 

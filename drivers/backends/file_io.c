@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/* file: one command in and out of the file system. */
+#include <linux/blkdev.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "file.h"
+
+static struct kmem_cache *cmd_cache;
+
+static void cmd_complete(struct file_cmd *cmd, long ret);
+
+/* The bio may be the disk's last: touch neither afterwards. Any context. */
+void file_cmd_end(struct file_cmd *cmd, blk_status_t status)
+{
+	struct bio *bio = cmd->bio;
+
+	mempool_free(cmd, &cmd->fd->cmds);
+	strata_end(bio, status);
+}
+
+static long enter_read(struct kiocb *iocb, struct iov_iter *iter)
+{
+	return iocb->ki_filp->f_op->read_iter(iocb, iter);
+}
+
+/*
+ * On a frozen file system one that may not block goes to the lanes. The size
+ * is looked at because a write would make a file grow back that was cut short.
+ */
+static long enter_write(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct file *file = iocb->ki_filp;
+	struct super_block *sb = file_inode(file)->i_sb;
+	long ret;
+
+	if (iocb->ki_pos + iov_iter_count(iter) >
+	    i_size_read(file->f_mapping->host))
+		return -ENODATA;
+	if (!(iocb->ki_flags & IOCB_NOWAIT)) {
+		kiocb_start_write(iocb);
+	} else {
+		if (!sb_start_write_trylock(sb))
+			return -EAGAIN;
+		__sb_writers_release(sb, SB_FREEZE_WRITE);
+	}
+	ret = file->f_op->write_iter(iocb, iter);
+	if (ret != -EIOCBQUEUED)
+		kiocb_end_write(iocb);
+	return ret;
+}
+
+static void cmd_iocb_done(struct kiocb *iocb, long ret)
+{
+	struct file_cmd *cmd = container_of(iocb, struct file_cmd, iocb);
+
+	if (file_cmd_is_write(cmd))
+		kiocb_end_write(iocb);
+	cmd_complete(cmd, ret);
+}
+
+/* What direct I/O cannot take for its alignment goes through the page cache. */
+static long cmd_transfer(struct file_cmd *cmd)
+{
+	struct file_disk *fd = cmd->fd;
+	struct kiocb *iocb = &cmd->iocb;
+	struct iov_iter iter;
+	bool aligned;
+
+	aligned = file_bio_iter(&iter, cmd->bio, cmd->done, fd->mem_mask,
+				fd->sector - 1);
+	if (unlikely(!aligned) && fd->direct) {
+		if (iocb->ki_flags & IOCB_NOWAIT)
+			return -EAGAIN;
+		iocb->ki_flags &= ~IOCB_DIRECT;
+	}
+	return file_cmd_is_write(cmd) ? enter_write(iocb, &iter) :
+					enter_read(iocb, &iter);
+}
+
+/*
+ * Read or write what is left, with @flags 0 or IOCB_NOWAIT. The command ends,
+ * or is queued for the lanes when not blocking was in the way. Task context, in
+ * which a file system may be entered.
+ *
+ * The security modules and fanotify had their say when the image was opened:
+ * asking them again here would ask about whatever task this happens to be, and
+ * could wait for a program that itself needs this disk.
+ */
+void file_cmd_enter(struct file_cmd *cmd, int flags)
+{
+	struct bio *bio = cmd->bio;
+	struct file *file = cmd->fd->file;
+	struct kiocb *iocb = &cmd->iocb;
+	unsigned int noio;
+	long ret;
+
+	if (flags & IOCB_NOWAIT)
+		cmd->tried = true;
+	if (file_cmd_is_write(cmd))
+		flags |= IOCB_WRITE;
+	if (bio->bi_opf & REQ_FUA)
+		flags |= IOCB_DSYNC;
+	iocb->ki_filp = file;
+	iocb->ki_pos = file_cmd_pos(cmd);
+	iocb->ki_complete = cmd_iocb_done;
+	iocb->private = NULL;
+	iocb->ki_flags = file->f_iocb_flags | flags;
+	iocb->ki_ioprio = bio->bi_ioprio;
+	iocb->ki_waitq = NULL;
+
+	noio = memalloc_noio_save();
+	ret = cmd_transfer(cmd);
+	memalloc_noio_restore(noio);
+	if (ret != -EIOCBQUEUED)
+		cmd_complete(cmd, ret);
+}
+
+/* Did the attempt fail only because it was not to block? */
+static bool must_block(long ret)
+{
+	switch (ret) {
+	case 0:
+	case -EAGAIN:
+	case -EOPNOTSUPP:
+	case -EINTR:
+	case -ERESTARTSYS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Not all was transferred. What is left of a short transfer is tried again, and
+ * tells why: nothing more means that the file has been cut short underneath.
+ */
+static void cmd_uneven(struct file_cmd *cmd, long ret)
+{
+	if (ret > 0 && ret < file_cmd_left(cmd)) {
+		cmd->done += ret;
+		cmd->tried = true;
+		file_cmd_queue(cmd);
+	} else if ((cmd->iocb.ki_flags & IOCB_NOWAIT) && must_block(ret)) {
+		file_cmd_queue(cmd);
+	} else {
+		file_cmd_end(cmd, file_status(ret < 0 ? ret : -ENODATA));
+	}
+}
+
+/* Any context. */
+static void cmd_complete(struct file_cmd *cmd, long ret)
+{
+	if (likely(ret == file_cmd_left(cmd)))
+		file_cmd_end(cmd, BLK_STS_OK);
+	else
+		cmd_uneven(cmd, ret);
+}
+
+int file_cmds_init(struct file_disk *fd)
+{
+	return mempool_init_slab_pool(&fd->cmds, FILE_RESERVE, cmd_cache);
+}
+
+int __init file_io_init(void)
+{
+	cmd_cache = KMEM_CACHE(file_cmd, 0);
+	return cmd_cache ? 0 : -ENOMEM;
+}
+
+void file_io_exit(void)
+{
+	kmem_cache_destroy(cmd_cache);
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Layered disks without configfs; see layered_kit.h. */
+#include <linux/slab.h>
+#include <strata/test.h>
+#include "../drivers/layers/ram.h"
+#include "layered_kit.h"
+
+static bool is_ram(const struct kit_layer *config)
+{
+	return !config->disk && !config->layer;
+}
+
+static void kit_free(void *data)
+{
+	struct kit *kit = data;
+	unsigned int i;
+
+	if (!IS_ERR_OR_NULL(kit->l))
+		layered_destroy(kit->l);
+	for (i = 0; i < kit->config.nr; i++) {
+		if (kit->config.layers[i].disk)
+			kfree(kit->layers[i]);
+		else if (is_ram(&kit->config.layers[i]) && kit->layers[i])
+			strata_ram_destroy(kit->layers[i]);
+		if (!IS_ERR_OR_NULL(kit->handles[i]))
+			strata_handle_detach(kit->handles[i]);
+	}
+	strata_disk_free(kit->disk);
+	kfree(kit);
+}
+
+static void make_layer(struct kunit *test, struct kit *kit, unsigned int i)
+{
+	const struct kit_layer *config = &kit->config.layers[i];
+	enum strata_claim claim = STRATA_CLAIM_STABLE;
+	char other[256];
+
+	if (config->disk) {
+		if (!i && !kit->config.read_only)
+			claim = STRATA_CLAIM_WRITE;
+		if (i && kit->config.layers[i - 1].write_through)
+			claim = STRATA_CLAIM_WRITE;
+		kit->handles[i] = strata_handle_attach(config->disk, "kit",
+						       claim, NULL, NULL,
+						       kit->disk, other);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(kit->handles[i]));
+		kit->layers[i] = layered_disk_layer(config->disk);
+	} else if (config->layer) {
+		kit->layers[i] = config->layer;
+	} else {
+		kit->layers[i] = strata_ram_create(config->size,
+						   config->sector_size,
+						   config->limit ?: SZ_1G);
+	}
+	KUNIT_ASSERT_NOT_NULL(test, kit->layers[i]);
+	kit->layers[i]->index = i;
+	kit->layers[i]->read_cache = config->read_cache;
+	kit->layers[i]->write_through = config->write_through;
+}
+
+/* Make a layered disk, or leave in err and desc why that cannot be. */
+struct kit *kit_try(struct kunit *test, const struct kit_config *config)
+{
+	struct kit *kit = kzalloc(sizeof(*kit), GFP_KERNEL);
+	struct layered_params params;
+	const char *why = NULL;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, kit);
+	kit->config = *config;
+	spin_lock_init(&kit->desc.error_lock);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, kit_free, kit), 0);
+	kit->disk = strata_disk_alloc(config->name ?: "layered.kit");
+	KUNIT_ASSERT_NOT_NULL(test, kit->disk);
+	for (i = 0; i < config->nr; i++)
+		make_layer(test, kit, i);
+
+	params = (struct layered_params) {
+		.desc = &kit->desc,
+		.name = config->name ?: "layered.kit",
+		.id = config->id,
+		.read_only = config->read_only,
+		.nr_layers = config->nr,
+		.layers = kit->layers,
+	};
+	kit->l = layered_create(kit->disk, &params);
+	kit->err = PTR_ERR_OR_ZERO(kit->l);
+	if (kit->err)
+		return kit;
+	kit->err = strata_disk_ready(kit->disk, &layered_disk_ops, &why);
+	KUNIT_ASSERT_EQ_MSG(test, kit->err, 0, "%s", why);
+	return kit;
+}
+
+/* Make a layered disk. */
+struct kit *kit_new(struct kunit *test, const struct kit_config *config)
+{
+	struct kit *kit = kit_try(test, config);
+
+	KUNIT_ASSERT_EQ_MSG(test, kit->err, 0, "%s", kit->desc.error);
+	return kit;
+}
+
+/* A disk below, with the pattern of @seed all over it. */
+struct fake_disk *kit_base(struct kunit *test, sector_t sectors, u32 seed)
+{
+	const struct fake_config config = {
+		.name = "fake.base",
+		.sectors = sectors,
+		.native_zeroes = true,
+		.native_fua = true,
+		.unmap = STRATA_UNMAP_ZEROES,
+	};
+	struct fake_disk *fake = fake_disk_new(test, &config);
+	void *buf = kunit_kmalloc(test, SZ_4K, GFP_KERNEL);
+	sector_t sector;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	for (sector = 0; seed && sector < sectors; sector += 8) {
+		size_t bytes = min_t(sector_t, sectors - sector, 8) << SECTOR_SHIFT;
+
+		fake_pattern(buf, bytes, sector, seed);
+		fake_disk_poke(fake, sector, buf, bytes);
+	}
+	kunit_kfree(test, buf);
+	return fake;
+}
+
+/* Read sectors, and expect the pattern of @seed, or zeroes. */
+void kit_expect(struct kunit *test, struct strata_disk *disk, sector_t sector,
+		unsigned int nr, u32 seed)
+{
+	unsigned int bytes = nr << SECTOR_SHIFT;
+	void *want = fake_buffer(test, bytes, sector, seed);
+	void *got = fake_buffer(test, bytes, sector, 0x5a5a);
+
+	KUNIT_EXPECT_EQ(test, fake_rw(test, disk, REQ_OP_READ, sector, got,
+				      bytes), BLK_STS_OK);
+	KUNIT_EXPECT_MEMEQ(test, got, want, bytes);
+	kunit_kfree(test, got);
+	kunit_kfree(test, want);
+}
+
+/* Write the pattern of @seed. */
+void kit_write(struct kunit *test, struct strata_disk *disk, sector_t sector,
+	       unsigned int nr, u32 seed)
+{
+	void *buf = fake_buffer(test, nr << SECTOR_SHIFT, sector, seed);
+
+	KUNIT_EXPECT_EQ(test, fake_rw(test, disk, REQ_OP_WRITE, sector, buf,
+				      nr << SECTOR_SHIFT), BLK_STS_OK);
+	kunit_kfree(test, buf);
+}
+
+/* How many sectors does a RAM layer have? */
+unsigned int kit_present(struct kit *kit, unsigned int layer)
+{
+	struct ram *ram = to_ram(kit->layers[layer]);
+	unsigned int nr = 0;
+	unsigned long index;
+	struct page *page;
+
+	xa_for_each(&ram->pages, index, page)
+		nr += hweight8(page->private);
+	return nr;
+}
+
+unsigned long kit_committed(struct kit *kit, unsigned int layer)
+{
+	return atomic_long_read(&to_ram(kit->layers[layer])->committed);
+}

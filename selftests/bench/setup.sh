@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by what measures, after lib.sh: the devices. Each x_on is undone by its x_off, or
+# at the end.
+
+# No udevd runs here: let dmsetup make its own nodes.
+export DM_DISABLE_UDEV=1
+
+fail() {
+	echo "bench: $*" >&2
+	exit 1
+}
+
+sectors() { blockdev --getsz "$1"; }
+
+iostats() { echo "$2" >"/sys/block/${1#/dev/}/queue/iostats" || fail "iostats of $1"; }
+
+# null_blk that completes where it is submitted: $null
+null_on() {
+	mknull null memory_backed=0 irqmode=0 submit_queues=1 size=1024 || fail null_blk
+	# Its timer and its window would show in some figures and not in others.
+	echo 0 >"/sys/block/${null#/dev/}/queue/wbt_lat_usec"
+}
+
+# Two RAM disks, every page of which is there: $brd, and $brd2 for exceptions
+brd_on() {
+	modprobe brd rd_nr=2 rd_size=131072 || fail brd
+	cleanup wait_for 5 modprobe -r brd
+	brd=/dev/ram0 brd2=/dev/ram1
+	dd if=/dev/zero of=$brd bs=1M count=128 oflag=direct status=none
+	dd if=/dev/zero of=$brd2 bs=1M count=128 oflag=direct status=none
+}
+
+# block_on DISK: show it as $block, which counts no statistics yet
+block_on() {
+	strata_mkblock b "disks/$1" || fail "block over $1"
+	# shellcheck disable=SC2154 # set by strata_mkblock
+	block=$blockdev
+	iostats "$block" 0
+}
+block_off() { strata_remove frontends/block.b || fail "the block frontend does not go"; }
+
+# dm_on TABLE: $dm
+dm_on() {
+	mkdm dm bench "$1" || fail "dm: $1"
+	# By the name that sysfs has for it.
+	dm=/dev/dm-$(dmsetup info -c --noheadings -o minor bench)
+}
+dm_off() { dmsetup remove --retry bench || fail "dm does not go"; }
+
+# The disk is held, so that what was written stays from one figure to the next.
+mem_on() {
+	strata_mkdisk layered.mem
+	strata_make disks/layered.mem/0.ram size=128M
+	strata_enable disks/layered.mem || fail mem
+}
+mem_off() { strata_remove disks/layered.mem; }
+
+memdiff_on() {
+	strata_mkdisk blockdev.brd "path=$brd"
+	strata_mkdisk layered.diff
+	strata_make disks/layered.diff/0.ram
+	strata_make disks/layered.diff/1.disk disk@disks/blockdev.brd
+	strata_enable disks/layered.diff || fail memdiff
+}
+memdiff_off() {
+	strata_remove disks/layered.diff
+	strata_remove disks/blockdev.brd
+}
+
+# Exceptions of 4 KiB that are lost at the end, as those of memdiff
+snapshot_on() { dm_on "0 $(sectors "$brd") snapshot $brd $brd2 N 8"; }
+
+# A written file on ext4 on $brd: $image
+image_on() {
+	local dir=/run/bench
+	mkfs.ext4 -q -F -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 "$brd" || fail mkfs
+	mkdir -p $dir
+	mount "$brd" $dir || fail mount
+	cleanup umount $dir
+	image=$dir/image
+	fallocate -l 64M "$image"
+	dd if=/dev/zero of="$image" bs=1M count=64 conv=notrunc oflag=direct status=none
+	sync
+}
+
+loop_on() {
+	modprobe -q loop
+	loop=$(losetup -f --show --direct-io=on "$image") || fail loop
+	cleanup loop_off
+	[ "$(cat "/sys/block/${loop#/dev/}/loop/dio")" = 1 ] || fail "loop does no direct I/O"
+}
+loop_off() {
+	[ -n "$loop" ] || return 0
+	losetup -d "$loop"
+	loop=
+}

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by tests instead of lib.sh: stacks that several of them build, and the
+# C programs.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+_selftests=$(dirname "${BASH_SOURCE[0]}")
+model() { "$_selftests/model/model" "$@"; }
+replay() { "$_selftests/durability/replay" "$@"; }
+fail_nth() { "$_selftests/faults/fail_nth" "$@"; }
+
+[ "$STRATA_KERNEL" != lab ] || lab=1
+
+# pick STOCK LAB: the lab kernel is several times slower
+pick() { [ -z "${lab:-}" ] && echo "$1" || echo "$2"; }
+
+# mkchild ITEM [ATTRIBUTE=VALUE | LINK@ITEM]...: goes with its parent.
+mkchild() { mkdir "$strata/$1" && strata_set "$@"; }
+
+# mkmem NAME SIZE [ATTRIBUTE=VALUE]...: a RAM disk, disks/layered.NAME.
+mkmem() {
+	strata_mkdisk "layered.$1" &&
+		mkchild "disks/layered.$1/0.ram" "size=$2" "${@:3}"
+}
+
+# mkmemdiff NAME BELOW [ATTRIBUTE=VALUE]...: a RAM layer over disks/BELOW.
+mkmemdiff() {
+	strata_mkdisk "layered.$1" &&
+		mkchild "disks/layered.$1/0.ram" "${@:3}" &&
+		mkchild "disks/layered.$1/1.disk" "disk@disks/$2"
+}
+
+# mkfile VARIABLE SIZE: an empty image on the tmpfs
+mkfile() {
+	local _file
+	_file=$(mktemp "$TMPDIR/image.XXXXXX") && truncate -s "$2" "$_file" || return
+	cleanup rm -f "$_file"
+	printf -v "$1" %s "$_file"
+}
+
+# Show a disk as a block device without the node's name being of interest:
+# show VARIABLE NAME DISK
+show() {
+	strata_mkblock "$2" "$3" && printf -v "$1" %s "$blockdev"
+}
+
+# The committed memory of a layer, in sectors of the disk
+committed() {
+	local bytes
+	bytes=$(strata_get "disks/$1" committed) && echo $((bytes / ${2:-512}))
+}
+
+# checksum FILE: of what is there, not in the page cache of a device
+checksum() { dd if="$1" bs=1M iflag=direct status=none | md5sum | cut -d' ' -f1; }
+
+# refused ERRNO REGEX ITEM DESCRIPTION COMMAND...: the command fails so, and the item's
+# last_error says why in words that match.
+refused() {
+	local words
+	expect_errno "$1" "$4" "${@:5}"
+	words=$(strata_get "$3" last_error)
+	if [[ $words =~ $2 ]]; then
+		ok "$4: in words: $words"
+	else
+		diag "wanted to match: $2"
+		not_ok "$4: in words: $words"
+	fi
+}
+
+# bad_value ERRNO REGEX ITEM ATTRIBUTE VALUE: the store is refused, the old value stays.
+bad_value() {
+	local before
+	before=$(strata_get "$3" "$4")
+	refused "$1" "$2" "$3" "$4 = $(printf %q "${5:0:40}")" strata_set "$3" "$4=$5"
+	is "$4 keeps its value" "$before" "$(strata_get "$3" "$4")"
+}
+
+# compare DESCRIPTION DISK OPERATIONS [MODEL OPTION]...: show the disk, and compare it with
+# the model under random I/O.
+compare() {
+	local dev log=$TMPDIR/model.$$
+	cleanup rm -f "$log"
+	if ! show dev compare "disks/$2"; then
+		not_ok "$1: it cannot be shown"
+		return
+	fi
+	if model -n "$3" -u "$(strata_get "disks/$2" unmap)" "${@:4}" "$dev" >"$log" 2>&1; then
+		diag "$(tail -n 1 "$log")"
+		ok "$1"
+	else
+		cat "$log"
+		not_ok "$1"
+	fi
+	strata_remove frontends/block.compare
+}
+
+# mkhook COMMAND: a script for model -x in $hook; in COMMAND, "$2" is the size wanted
+mkhook() {
+	hook=$TMPDIR/hook.$$
+	printf '#!/bin/sh\n%s\n' "$1" >"$hook"
+	chmod 755 "$hook"
+	cleanup rm -f "$hook"
+}

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 60
+# An enable that waits for somebody else's can be killed. The first one hangs in a file
+# system that is frozen.
+. "$(dirname "$0")/../common.sh"
+
+enable_of() { exec sh -c "echo 1 >$strata/$1/enable"; }
+asleep() { grep -q '^State:[[:space:]]*[DS]' "/proc/$1/status"; }
+gone() { [ ! -d "/proc/$1" ]; }
+
+must mkloop dev 16M
+must mkfs.ext4 -q "${dev:?}"
+mnt=$TMPDIR/mnt.$$
+must mkdir "$mnt"
+cleanup rmdir "$mnt"
+must mount "$dev" "$mnt"
+cleanup umount "$mnt"
+must truncate -s 1M "$mnt/image"
+must strata_mkdisk file.f "path=$mnt/image" direct=0
+must strata_make frontends/block.f disk@disks/file.f
+must fsfreeze -f "$mnt"
+
+enable_of disks/file.f &
+first=$!
+sleep 1
+ok_if "the first enable hangs" asleep $first
+is "it is not live yet" 0 "$(strata_get disks/file.f live)"
+expect_errno EBUSY "no attribute can be stored meanwhile" strata_set disks/file.f direct=1
+
+# waiter_dies ITEM: one more enable, of ITEM, and kill it
+waiter_dies() {
+	local waiter
+	enable_of "$1" &
+	waiter=$!
+	sleep 1
+	ok_if "an enable of $1 waits" asleep $waiter
+	kill -9 $waiter
+	ok_if "and is killed" wait_for 5 gone $waiter
+	wait $waiter 2>/dev/null
+}
+waiter_dies disks/file.f
+waiter_dies frontends/block.f
+ok_if "the first one still hangs" asleep $first
+
+enable_of disks/file.f 2>"$TMPDIR/second.$$" &
+second=$!
+cleanup rm -f "$TMPDIR/second.$$"
+sleep 0.5
+must fsfreeze -u "$mnt"
+wait $first
+is "thawed, the first one succeeds" 0 $?
+wait $second
+is "and the one that waited comes second" 1 "$(grep -c 'already in progress' "$TMPDIR/second.$$")"
+is "it is live, without users" "1 0" "$(strata_get disks/file.f live) $(strata_get disks/file.f users)"
+ok_if "the frontend can be enabled as if nothing had been" strata_enable frontends/block.f
+ok_if "and disabled" strata_disable frontends/block.f
+ok_if "and the disk too" strata_disable disks/file.f
+is "the file system is free" 0 "$(strata_get disks/file.f live)"
