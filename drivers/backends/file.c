@@ -52,7 +52,7 @@ static int fail_open(struct file_desc *d, int err)
 				   d->path);
 	case -ETXTBSY:
 		return strata_fail(&d->desc, err,
-				   "%s is in use as swap space or as a running program",
+				   "%s is a program that is running",
 				   d->path);
 	default:
 		return strata_fail(&d->desc, err,
@@ -69,21 +69,30 @@ static int fail_direct(struct file_desc *d)
 }
 
 /* Opening devices and pipes has side effects: look before. */
-static int check_kind(struct file_desc *d, const struct inode *inode)
+static int check_inode(struct file_desc *d, const struct inode *inode,
+		       bool write)
 {
-	if (S_ISREG(inode->i_mode))
-		return 0;
 	if (S_ISDIR(inode->i_mode))
 		return fail_open(d, -EISDIR);
 	if (S_ISBLK(inode->i_mode))
 		return strata_fail(&d->desc, -EINVAL,
 				   "%s is a block device; use a blockdev disk",
 				   d->path);
-	return strata_fail(&d->desc, -EINVAL, "%s is not a regular file",
-			   d->path);
+	if (!S_ISREG(inode->i_mode))
+		return strata_fail(&d->desc, -EINVAL,
+				   "%s is not a regular file", d->path);
+	if (!write)
+		return 0;
+	if (IS_SWAPFILE(inode))
+		return strata_fail(&d->desc, -ETXTBSY,
+				   "%s is in use as swap space", d->path);
+	if (IS_IMMUTABLE(inode) || IS_APPEND(inode))
+		return strata_fail(&d->desc, -EPERM,
+				   "%s is immutable or append-only", d->path);
+	return 0;
 }
 
-static int check_path(struct file_desc *d)
+static int check_path(struct file_desc *d, bool write)
 {
 	struct path path;
 	int err;
@@ -93,7 +102,7 @@ static int check_path(struct file_desc *d)
 	err = kern_path(d->path, LOOKUP_FOLLOW, &path);
 	if (err)
 		return fail_open(d, err);
-	err = check_kind(d, d_inode(path.dentry));
+	err = check_inode(d, d_inode(path.dentry), write);
 	path_put(&path);
 	return err;
 }
@@ -102,16 +111,10 @@ static int check_path(struct file_desc *d)
 static int check_file(struct file_desc *d, struct file *file, bool write)
 {
 	fmode_t mode = FMODE_CAN_READ | (write ? FMODE_CAN_WRITE : 0);
-	const struct inode *inode = file_inode(file);
-	int err = check_kind(d, inode);
+	int err = check_inode(d, file_inode(file), write);
 
 	if (err)
 		return err;
-	if (write && IS_SWAPFILE(inode))
-		return fail_open(d, -ETXTBSY);
-	if (write && (IS_IMMUTABLE(inode) || IS_APPEND(inode)))
-		return strata_fail(&d->desc, -EPERM,
-				   "%s is immutable or append-only", d->path);
 	if ((file->f_mode & mode) != mode || !file->f_op->read_iter ||
 	    (write && !file->f_op->write_iter))
 		return strata_fail(&d->desc, -EOPNOTSUPP,
@@ -124,7 +127,7 @@ static struct file *open_image(struct file_desc *d, bool write)
 {
 	int flags = O_LARGEFILE | (write ? O_RDWR : O_RDONLY);
 	struct file *file;
-	int err = check_path(d);
+	int err = check_path(d, write);
 
 	if (err)
 		return ERR_PTR(err);

@@ -82,6 +82,9 @@ EXPORT_SYMBOL_NS_GPL(strata_show_u64, STRATA);
  */
 static int value_len(struct strata_desc *desc, const char *page, size_t count)
 {
+	/* configfs cuts what does not fit into its page. */
+	if (count >= PAGE_SIZE - 1)
+		return strata_fail(desc, -EFBIG, "the value is too long");
 	if (count && page[count - 1] == '\n')
 		count--;
 	if (memchr(page, '\0', count) || memchr(page, '\n', count))
@@ -112,6 +115,8 @@ int strata_parse_bool(struct strata_desc *desc, const char *page, size_t count,
 {
 	int len = value_len(desc, page, count);
 
+	if (len < 0)
+		return len;
 	if (len != 1 || (page[0] != '0' && page[0] != '1'))
 		return strata_fail(desc, -EINVAL, "the value is 0 or 1");
 	WRITE_ONCE(*field, page[0] == '1');

@@ -27,6 +27,8 @@ struct config_group *strata_child_make_group(struct config_group *group,
 					     const char *name);
 void strata_child_drop_item(struct config_group *group,
 			    struct config_item *item);
+void strata_desc_disconnect(struct config_group *group,
+			    struct config_item *item);
 void strata_copy_error(struct strata_desc *to, struct strata_desc *from);
 
 /* disk_attr.c, attr.c: attributes the core gives to each class */

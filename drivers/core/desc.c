@@ -94,9 +94,15 @@ void strata_copy_error(struct strata_desc *to, struct strata_desc *from)
 		strata_fail(to, 0, "%s: %s", strata_desc_name(from), words);
 }
 
-/* Keep the item from being removed while it is live. */
+/*
+ * Keep the item from being removed while it is live. configfs may look at the
+ * item only before rmdir takes it out of the tree.
+ */
 int strata_desc_pin(struct strata_desc *desc)
 {
+	guard(mutex)(&strata_graph_lock);
+	if (desc->gone)
+		return -ENOENT;
 	return configfs_depend_item_unlocked(&strata_subsys,
 					     &desc->group.cg_item);
 }
@@ -196,7 +202,18 @@ struct config_group *strata_child_make_group(struct config_group *group,
 	return IS_ERR(child) ? ERR_CAST(child) : &child->group;
 }
 
-/* configfs has refused to come here while the child was live. */
+/* configfs has refused to come here while the item was live. */
+void strata_desc_disconnect(struct config_group *group,
+			    struct config_item *item)
+{
+	struct strata_desc *desc = to_strata_desc(item);
+
+	mutex_lock(&strata_graph_lock);
+	desc->gone = true;
+	mutex_unlock(&strata_graph_lock);
+}
+
+/* As above. */
 void strata_child_drop_item(struct config_group *group,
 			    struct config_item *item)
 {
@@ -386,10 +403,12 @@ static struct configfs_attribute *frontends_dir_attrs[] = {
 
 static struct configfs_group_operations disks_group_ops = {
 	.make_group = disks_make_group,
+	.disconnect_notify = strata_desc_disconnect,
 };
 
 static struct configfs_group_operations frontends_group_ops = {
 	.make_group = frontends_make_group,
+	.disconnect_notify = strata_desc_disconnect,
 };
 
 const struct config_item_type strata_disks_dir_type = {

@@ -149,6 +149,7 @@ int strata_type_init(struct strata_type *type)
 		return -ENOMEM;
 	type->core.group_ops.make_group = strata_child_make_group;
 	type->core.group_ops.drop_item = strata_child_drop_item;
+	type->core.group_ops.disconnect_notify = strata_desc_disconnect;
 	item_type->ct_owner = type->owner;
 	item_type->ct_item_ops =
 		(struct configfs_item_operations *)&strata_desc_item_ops;

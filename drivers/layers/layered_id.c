@@ -4,6 +4,7 @@
  * UUID of RFC 9562, version 5, of the lower id and the upper disk's name.
  */
 #include <crypto/sha1.h>
+#include <linux/export.h>
 #include <linux/string.h>
 #include <linux/unaligned.h>
 #include <strata/handle.h>
@@ -47,3 +48,4 @@ void layered_derive_id(const u8 base[16], const char *name, u8 id[16])
 	id[6] = (id[6] & 0x0f) | 0x50;
 	id[8] = (id[8] & 0x3f) | 0x80;
 }
+EXPORT_SYMBOL_NS_GPL(layered_derive_id, STRATA);

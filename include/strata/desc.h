@@ -43,10 +43,11 @@ enum strata_state {
  * @state: see enum strata_state; changed under the graph mutex
  * @node: the live object of a disk or layer while not idle
  * @walk: the last walk of the graph that came by
+ * @gone: rmdir has begun
  * @error_lock: protects @error
  * @error: why the last operation failed, one sentence
  *
- * @parent .. @walk are protected by the core's graph mutex. A type's own
+ * @parent .. @gone are protected by the core's graph mutex. A type's own
  * attribute fields do not change while @state is not STRATA_IDLE, except
  * those marked live.
  */
@@ -65,6 +66,7 @@ struct strata_desc {
 	enum strata_state state;
 	struct strata_node *node;
 	unsigned int walk;
+	bool gone;
 	spinlock_t error_lock; /* protects error */
 	char error[STRATA_ERROR_SIZE];
 };

@@ -9,6 +9,7 @@
 #include <strata/handle.h>
 
 struct strata_disk;
+struct strata_disk_ops;
 
 struct strata_disk *strata_disk_alloc(const char *name);
 int strata_disk_ready(struct strata_disk *disk,
