@@ -13,6 +13,7 @@ struct fake_pending {
 	struct fake_disk *fake;
 	struct bio *bio;
 	unsigned int op;
+	unsigned int era;
 	blk_status_t status;
 };
 
@@ -254,6 +255,10 @@ static void op_begin(struct fake_disk *fake, struct strata_ctx *ctx,
 	spin_lock_irqsave(&fake->lock, flags);
 	op.begun = fake_seq();
 	p->status = pick_error(fake, &op);
+	if (op.sector + op.nr > strata_disk_capacity(fake->disk) && op.nr)
+		p->status = BLK_STS_TARGET;
+	p->era = fake->era;
+	fake->in_era[p->era & 1]++;
 	p->op = fake->nr_ops++;
 	if (p->op < fake->max_ops)
 		fake->log[p->op] = op;
@@ -276,6 +281,7 @@ static void op_end(struct fake_pending *p)
 		fake->log[p->op].status = status;
 	}
 	fake->inflight--;
+	fake->in_era[p->era & 1]--;
 	wake_up_all(&fake->changed);
 	spin_unlock_irqrestore(&fake->lock, flags);
 	strata_end(p->bio, status);
@@ -373,12 +379,17 @@ static enum strata_map fake_map(struct strata_ctx *ctx, struct strata_disk *disk
 	return STRATA_SUBMITTED;
 }
 
+/* Whatever comes from here on sees the new size: wait for what came before. */
 static void fake_shrunk(struct strata_disk *disk, sector_t capacity)
 {
 	struct fake_disk *fake = disk->private;
+	unsigned int old;
 
-	wait_event(fake->changed,
-		   fake->when == FAKE_HELD || !READ_ONCE(fake->inflight));
+	spin_lock_irq(&fake->lock);
+	old = fake->era++;
+	spin_unlock_irq(&fake->lock);
+	wait_event(fake->changed, fake->when == FAKE_HELD ||
+		   !READ_ONCE(fake->in_era[old & 1]));
 	spin_lock_irq(&fake->lock);
 	store_zero(fake, capacity, (sector_t)LLONG_MAX - capacity);
 	spin_unlock_irq(&fake->lock);

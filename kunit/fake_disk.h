@@ -126,7 +126,6 @@ struct fake_config {
  * @again: a bio with REQ_NOWAIT ends BLK_STS_AGAIN
  * @hook: called in map, before anything else
  * @context: for @hook
- * @capacity: size of the disk now, in sectors, as far as shrunk was called
  * @shrunk: called when a smaller size is published
  * @lock: protects all that follows; irq-safe
  * @pages: the data: pages by their number; absent means zeroes
@@ -138,6 +137,8 @@ struct fake_config {
  * @pending: bios not ended yet
  * @inflight: how many
  * @max_inflight: the most there ever were
+ * @era: how often it has shrunk
+ * @in_era: bios not ended yet that came in even and in odd eras
  * @changed: woken when a bio comes or ends
  * @work: ends bios
  * @soft: ends bios
@@ -165,6 +166,8 @@ struct fake_disk {
 	struct list_head pending;
 	unsigned int inflight;
 	unsigned int max_inflight;
+	unsigned int era;
+	unsigned int in_era[2];
 	wait_queue_head_t changed;
 	struct delayed_work work;
 	struct hrtimer soft;

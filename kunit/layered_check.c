@@ -21,10 +21,11 @@ static void no_layers(struct kunit *test)
 
 static void too_many(struct kunit *test)
 {
-	struct kit_config config = { .nr = STRATA_MAX_LAYERS + 1 };
+	static const struct kit_layer layers[STRATA_MAX_LAYERS + 1];
 
-	config.layers[STRATA_MAX_LAYERS].size = SZ_1M;
-	expect_refused(test, &config, -E2BIG, "17 layers are more than 16");
+	expect_refused(test, &(struct kit_config) {
+		.nr = ARRAY_SIZE(layers), .layers = layers }, -E2BIG,
+		"17 layers are more than 16");
 }
 
 static void read_cache_of_a_disk(struct kunit *test)

@@ -201,7 +201,7 @@ static void flush(struct kunit *test)
 
 	kit = kit_new(test, &(struct kit_config) {
 		LAYERS(RAM(.write_through = true), DISK(kit_base(test, 64, 1))) });
-	base = kit->config.layers[1].disk->private;
+	base = kit->made_of[1].disk->private;
 	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_FLUSH), 1);
 }

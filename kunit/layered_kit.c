@@ -17,10 +17,10 @@ static void kit_free(void *data)
 
 	if (!IS_ERR_OR_NULL(kit->l))
 		layered_destroy(kit->l);
-	for (i = 0; i < kit->config.nr; i++) {
-		if (kit->config.layers[i].disk)
+	for (i = 0; i < kit->nr; i++) {
+		if (kit->made_of[i].disk)
 			kfree(kit->layers[i]);
-		else if (is_ram(&kit->config.layers[i]) && kit->layers[i])
+		else if (is_ram(&kit->made_of[i]) && kit->layers[i])
 			strata_ram_destroy(kit->layers[i]);
 		if (!IS_ERR_OR_NULL(kit->handles[i]))
 			strata_handle_detach(kit->handles[i]);
@@ -29,16 +29,15 @@ static void kit_free(void *data)
 	kfree(kit);
 }
 
-static void make_layer(struct kunit *test, struct kit *kit, unsigned int i)
+static void make_layer(struct kunit *test, struct kit *kit, unsigned int i,
+		       bool read_only)
 {
-	const struct kit_layer *config = &kit->config.layers[i];
+	const struct kit_layer *config = &kit->made_of[i];
 	enum strata_claim claim = STRATA_CLAIM_STABLE;
 	char other[256];
 
 	if (config->disk) {
-		if (!i && !kit->config.read_only)
-			claim = STRATA_CLAIM_WRITE;
-		if (i && kit->config.layers[i - 1].write_through)
+		if (!read_only && (!i || kit->made_of[i - 1].write_through))
 			claim = STRATA_CLAIM_WRITE;
 		kit->handles[i] = strata_handle_attach(config->disk, "kit",
 						       claim, NULL, NULL,
@@ -67,13 +66,14 @@ struct kit *kit_try(struct kunit *test, const struct kit_config *config)
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, kit);
-	kit->config = *config;
+	kit->nr = config->nr;
+	memcpy(kit->made_of, config->layers, config->nr * sizeof(*config->layers));
 	spin_lock_init(&kit->desc.error_lock);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, kit_free, kit), 0);
 	kit->disk = strata_disk_alloc(config->name ?: "layered.kit");
 	KUNIT_ASSERT_NOT_NULL(test, kit->disk);
 	for (i = 0; i < config->nr; i++)
-		make_layer(test, kit, i);
+		make_layer(test, kit, i, config->read_only);
 
 	params = (struct layered_params) {
 		.desc = &kit->desc,

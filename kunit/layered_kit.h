@@ -41,12 +41,15 @@ struct kit_config {
 	const uuid_t *id;
 	bool read_only;
 	unsigned int nr;
-	struct kit_layer layers[STRATA_MAX_LAYERS + 1];
+	const struct kit_layer *layers;
 };
+
+#define KIT_LAYERS (STRATA_MAX_LAYERS + 1)
 
 /**
  * struct kit - a layered disk, or an attempt at one
- * @config: what it was made of
+ * @nr: number of layers
+ * @made_of: what they were made of
  * @disk: the disk; ready when @err is 0
  * @l: its layers
  * @layers: the same, also after a failure
@@ -55,11 +58,12 @@ struct kit_config {
  * @err: why there is no disk
  */
 struct kit {
-	struct kit_config config;
+	unsigned int nr;
+	struct kit_layer made_of[KIT_LAYERS];
 	struct strata_disk *disk;
 	struct layered *l;
-	struct strata_layer *layers[STRATA_MAX_LAYERS + 1];
-	struct strata_handle *handles[STRATA_MAX_LAYERS + 1];
+	struct strata_layer *layers[KIT_LAYERS];
+	struct strata_handle *handles[KIT_LAYERS];
 	struct strata_desc desc;
 	int err;
 };
@@ -67,7 +71,7 @@ struct kit {
 #define RAM(...) { __VA_ARGS__ }
 #define DISK(_fake, ...) { .disk = (_fake)->disk, ##__VA_ARGS__ }
 #define LAYERS(...) \
-	.layers = { __VA_ARGS__ }, \
+	.layers = (struct kit_layer[]){ __VA_ARGS__ }, \
 	.nr = sizeof((struct kit_layer[]){ __VA_ARGS__ }) / \
 	      sizeof(struct kit_layer)
 

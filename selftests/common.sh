@@ -67,11 +67,19 @@ refused() {
 	fi
 }
 
+# store ITEM ATTRIBUTE VALUE: in one piece; bash's own echo writes line by line.
+store() {
+	case $3 in
+	*$'\n'*) env printf '%s\n' "$3" >"$strata/$1/$2" ;;
+	*) echo "$3" >"$strata/$1/$2" ;;
+	esac
+}
+
 # bad_value ERRNO REGEX ITEM ATTRIBUTE VALUE: the store is refused, the old value stays.
 bad_value() {
 	local before
 	before=$(strata_get "$3" "$4")
-	refused "$1" "$2" "$3" "$4 = $(printf %q "${5:0:40}")" strata_set "$3" "$4=$5"
+	refused "$1" "$2" "$3" "$4 = $(printf %q "${5:0:40}")" store "$3" "$4" "$5"
 	is "$4 keeps its value" "$before" "$(strata_get "$3" "$4")"
 }
 

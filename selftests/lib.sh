@@ -292,6 +292,14 @@ mkdm() {
 
 _undm() { ! dmsetup info "$1" >/dev/null 2>&1 || dmsetup remove --retry "$1"; }
 
+# udev_start [RULES]...: no udevd runs in the VM unless a test wants links made.
+udev_start() {
+	mkdir -p /run/udev/rules.d
+	[ $# = 0 ] || cp "$@" /run/udev/rules.d/ || return
+	/lib/systemd/systemd-udevd --daemon --resolve-names=never >/dev/null 2>&1 || return
+	cleanup pkill -x systemd-udevd
+}
+
 # Record the kernel's uevents: uevents_start; ...; wait_for 5 uevents_seen RESIZE=1 strata0
 uevents_start() {
 	uevents=$(mktemp)

@@ -206,10 +206,22 @@ void block_submit_bio(struct bio *bio)
 	strata_submit_bio(&handle->nexus, b->disk, bio);
 }
 
+/* mempool_alloc_slab() refuses a cache with a constructor. */
+static void *io_pool_alloc(gfp_t gfp, void *cache)
+{
+	return kmem_cache_alloc(cache, gfp);
+}
+
+static void io_pool_free(void *io, void *cache)
+{
+	kmem_cache_free(cache, io);
+}
+
 /* The records of one device. A pool for all would deadlock a pile of them. */
 int block_io_init(struct block *b)
 {
-	return mempool_init_slab_pool(&b->ios, BLOCK_IO_RESERVE, io_cache);
+	return mempool_init(&b->ios, BLOCK_IO_RESERVE, io_pool_alloc,
+			    io_pool_free, io_cache);
 }
 
 /* Harmless on a zeroed @b. */

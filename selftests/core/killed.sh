@@ -5,7 +5,7 @@
 # system that is frozen.
 . "$(dirname "$0")/../common.sh"
 
-enable_of() { exec sh -c "echo 1 >$strata/$1/enable"; }
+enable_of() { exec bash -c "echo 1 >$strata/$1/enable"; }
 asleep() { grep -q '^State:[[:space:]]*[DS]' "/proc/$1/status"; }
 gone() { [ ! -d "/proc/$1" ]; }
 
@@ -31,13 +31,12 @@ expect_errno EBUSY "no attribute can be stored meanwhile" strata_set disks/file.
 # waiter_dies ITEM: one more enable, of ITEM, and kill it
 waiter_dies() {
 	local waiter
-	enable_of "$1" &
-	waiter=$!
+	# Nobody's child, so that bash does not tell of its end
+	waiter=$(enable_of "$1" >/dev/null 2>&1 & echo $!)
 	sleep 1
-	ok_if "an enable of $1 waits" asleep $waiter
-	kill -9 $waiter
-	ok_if "and is killed" wait_for 5 gone $waiter
-	wait $waiter 2>/dev/null
+	ok_if "an enable of $1 waits" asleep "$waiter"
+	kill -9 "$waiter"
+	ok_if "and is killed" wait_for 5 gone "$waiter"
 }
 waiter_dies disks/file.f
 waiter_dies frontends/block.f

@@ -87,7 +87,8 @@ long=$(printf 'x%.0s' {1..4000})
 ok_if "a path of 4000 letters" strata_set disks/blockdev.b "path=/$long"
 is "is kept" "/$long" "$(strata_get disks/blockdev.b path)"
 expect_refusal ENAMETOOLONG '.' disks/blockdev.b "but leads nowhere"
-store_huge() { head -c 100000 /dev/zero | tr '\0' x >$strata/disks/blockdev.b/path; }
+head -c 100000 /dev/zero | tr '\0' x >"$TMPDIR/nul.$$"
+store_huge() { dd if="$TMPDIR/nul.$$" of=$strata/disks/blockdev.b/path bs=100000; }
 expect_errno EFBIG "a value of 100000 letters" store_huge
 bad_value EINVAL '0 or 1' disks/blockdev.b read_only maybe
 bad_value EINVAL 'UUID' disks/layered.m disk_id 00112233

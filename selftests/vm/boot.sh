@@ -165,7 +165,7 @@ cat "$run/out" &
 reader=$!
 timeout --kill-after=5 "$timeout" "${qemu[@]}" </dev/null >"$run/qemu.log" 2>&1 &
 child=$!
-trap 'kill $child 2>/dev/null; exit 130' INT TERM
+trap 'kill $child 2>/dev/null; die "interrupted; kernel messages: $run/dmesg"' INT TERM
 ended=0
 wait $child || ended=$?
 # Had qemu not started, the reader would wait for a writer; else nobody reads.
