@@ -68,6 +68,7 @@ struct strata_sub *strata_core_sub(struct strata_ctx *ctx,
 /* flush.c */
 void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,
 		     struct bio *bio);
+struct bio *strata_preflushed(struct strata_sub *sub);
 void strata_fua(struct strata_ctx *ctx, struct strata_disk *disk,
 		struct bio *bio);
 

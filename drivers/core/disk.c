@@ -6,37 +6,44 @@
 #include <linux/slab.h>
 #include "core.h"
 
-static void submit_sub(struct strata_disk *disk, struct strata_sub *sub)
+static struct bio_list take_deferred(struct strata_disk *disk,
+				     struct bio_list *list)
 {
-	struct strata_nexus *nexus = sub->nexus;
-	struct bio *bio = &sub->bio;
+	struct bio_list bios;
 
-	if (sub->resume) {
-		bio = sub->parent;
-		bio->bi_opf &= ~REQ_NOWAIT;
-		bio_put(&sub->bio);
-	}
-	strata_submit_bio(nexus, disk, bio);
+	spin_lock_irq(&disk->defer_lock);
+	bios = *list;
+	bio_list_init(list);
+	spin_unlock_irq(&disk->defer_lock);
+	return bios;
 }
 
 static void defer_work(struct work_struct *work)
 {
 	struct strata_disk *disk =
 		container_of(work, struct strata_disk, defer_work);
-	struct bio_list bios, subs;
+	struct bio_list bios = take_deferred(disk, &disk->deferred);
 	struct bio *bio;
 
-	spin_lock_irq(&disk->defer_lock);
-	bios = disk->deferred;
-	bio_list_init(&disk->deferred);
-	subs = disk->deferred_subs;
-	bio_list_init(&disk->deferred_subs);
-	spin_unlock_irq(&disk->defer_lock);
-
-	while ((bio = bio_list_pop(&subs)))
-		submit_sub(disk, strata_sub(bio));
 	while ((bio = bio_list_pop(&bios)))
 		strata_submit_bio(NULL, disk, bio);
+}
+
+static void defer_sub_work(struct work_struct *work)
+{
+	struct strata_disk *disk =
+		container_of(work, struct strata_disk, defer_sub_work);
+	struct bio_list subs = take_deferred(disk, &disk->deferred_subs);
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(&subs))) {
+		struct strata_sub *sub = strata_sub(bio);
+		struct strata_nexus *nexus = sub->nexus;
+
+		if (sub->resume)
+			bio = strata_preflushed(sub);
+		strata_submit_bio(nexus, disk, bio);
+	}
 }
 
 static void resize_work(struct work_struct *work)
@@ -80,6 +87,7 @@ struct strata_disk *strata_disk_alloc(const char *name)
 
 	spin_lock_init(&disk->defer_lock);
 	INIT_WORK(&disk->defer_work, defer_work);
+	INIT_WORK(&disk->defer_sub_work, defer_sub_work);
 	INIT_WORK(&disk->resize_work, resize_work);
 	lockdep_register_key(&disk->users_key);
 	__mutex_init(&disk->users_lock, "strata_disk.users_lock",

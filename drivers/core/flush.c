@@ -60,6 +60,31 @@ static void fua_data_done(struct bio *bio)
 	strata_defer_sub(strata_sub(bio));
 }
 
+/*
+ * The flush before the data has ended; in the worker. Return: the bio to be
+ * submitted now. Nothing is allocated, for those who hold what there is may
+ * wait for this worker: where the data needs a flush after it as well, the
+ * sub-bio becomes the clone that strata_fua() would make.
+ */
+struct bio *strata_preflushed(struct strata_sub *sub)
+{
+	struct bio *bio = &sub->bio, *data = sub->parent;
+
+	data->bi_opf &= ~REQ_NOWAIT;
+	if (!(data->bi_opf & REQ_FUA) || sub->owner->ops->native_fua) {
+		bio_put(bio);
+		return data;
+	}
+	bio_reset(bio, NULL, data->bi_opf & ~REQ_FUA);
+	bio_set_flag(bio, BIO_CLONED);
+	bio->bi_ioprio = data->bi_ioprio;
+	bio->bi_iter = data->bi_iter;
+	bio->bi_io_vec = data->bi_io_vec;
+	bio->bi_end_io = fua_data_done;
+	sub->resume = false;
+	return bio;
+}
+
 /* Write @bio without FUA, then flush all of @disk, then end @bio. As above. */
 void strata_fua(struct strata_ctx *ctx, struct strata_disk *disk,
 		struct bio *bio)

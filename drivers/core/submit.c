@@ -456,7 +456,7 @@ void strata_defer_sub(struct strata_sub *sub)
 
 	spin_lock_irqsave(&disk->defer_lock, flags);
 	bio_list_add(&disk->deferred_subs, &sub->bio);
-	queue_work(disk->wq, &disk->defer_work);
+	queue_work(disk->wq, &disk->defer_sub_work);
 	spin_unlock_irqrestore(&disk->defer_lock, flags);
 }
 EXPORT_SYMBOL_NS_GPL(strata_defer_sub, STRATA);

@@ -134,7 +134,8 @@ struct strata_disk_ops {
  * @deferred: bios waiting for the worker
  * @deferred_subs: sub-bios waiting for the worker
  * @defer_lock: protects both; irq-safe
- * @defer_work: submits @deferred
+ * @defer_work: submits @deferred, which may wait for a pool
+ * @defer_sub_work: submits @deferred_subs, for which others may wait
  * @users_lock: protects @users, and every change of @capacity. Ordered child
  *	disk before the disks above it. Each disk has its own lockdep class.
  * @users_key: that class
@@ -171,6 +172,7 @@ struct strata_disk {
 	struct bio_list deferred_subs;
 	spinlock_t defer_lock; /* protects deferred, deferred_subs */
 	struct work_struct defer_work;
+	struct work_struct defer_sub_work;
 
 	struct mutex users_lock; /* protects users, capacity changes */
 	struct lock_class_key users_key;
