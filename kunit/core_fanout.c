@@ -200,20 +200,19 @@ static void depth_first(struct kunit *test)
 }
 
 /* The bytes of stack between the submitter and the lowest map. */
-static noinline long stack_used(struct kunit *test, struct strata_disk *top,
-				struct fake_disk *fake, unsigned int bytes)
+static long stack_used(struct kunit *test, struct strata_disk *top,
+		       struct fake_disk *fake, unsigned int bytes)
 {
-	unsigned long here = (unsigned long)__builtin_frame_address(0);
 	struct fake_bio *fb = fake_bio_new(test, REQ_OP_READ, 0,
 					   fake_buffer(test, bytes, 0, 0), bytes);
 
 	fake_disk_forget(fake);
 	fake_bio_submit(fb, NULL, top);
 	FAKE_EXPECT_STS(test, fake_bio_wait(test, fb), BLK_STS_OK);
-	return here - fake->log[fake->nr_ops - 1].stack;
+	return fb->stack - fake->log[fake->nr_ops - 1].stack;
 }
 
-static void stack_is_constant(struct kunit *test)
+static void stack_of_depth(struct kunit *test)
 {
 	struct fake_disk *fake = memory(test);
 	struct strata_disk *top = fake->disk;
@@ -225,12 +224,20 @@ static void stack_is_constant(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stack_used(test, top, fake, 4096), flat);
 	KUNIT_EXPECT_EQ(test, fake->log[0].sector, DEPTH - 1);
 	KUNIT_EXPECT_EQ(test, fake->nr_ops, 1);
+}
 
-	top = fake->disk;
-	for (i = 1; i < DEPTH; i++)
-		top = splitter(test, top, DEPTH - i)->disk;
-	KUNIT_EXPECT_EQ(test, stack_used(test, top, fake, SZ_64K), flat);
-	KUNIT_EXPECT_GE(test, fake->nr_ops, 128);
+static void stack_of_fanout(struct kunit *test)
+{
+	struct fake_disk *fake = memory(test);
+	struct strata_disk *top = splitter(test, fake->disk, 1)->disk;
+	long two = stack_used(test, top, fake, 1024);
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, stack_used(test, top, fake, SZ_64K), two);
+	for (i = 2; i < DEPTH; i++)
+		top = splitter(test, top, i)->disk;
+	KUNIT_EXPECT_EQ(test, stack_used(test, top, fake, SZ_64K), two);
+	KUNIT_EXPECT_EQ(test, fake->nr_ops, 128);
 }
 
 /* Each level counts what it was given, and once. */
@@ -405,7 +412,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(error_of_sibling),
 	KUNIT_CASE(error_then_core),
 	KUNIT_CASE(depth_first),
-	KUNIT_CASE(stack_is_constant),
+	KUNIT_CASE(stack_of_depth),
+	KUNIT_CASE(stack_of_fanout),
 	KUNIT_CASE(stats_of_levels),
 	KUNIT_CASE(checked_at_each_level),
 	KUNIT_CASE(mirror),

@@ -85,9 +85,9 @@ static void range(struct kunit *test)
 		{ .sectors = SECTORS, .native_zeroes = true, .native_fua = true,
 		  .single_target = true, .unmap = STRATA_UNMAP_ZEROES },
 		{ .sectors = SECTORS, .unmap = STRATA_UNMAP_UNSPECIFIED, .lba = 4096 },
-		/* The last byte is as far as a signed offset reaches. */
-		{ .sectors = (1ULL << 54) - 1, .native_zeroes = true },
-		{ .sectors = (1ULL << 54) - 8, .lba = 4096 },
+		/* As far as a signed offset reaches, almost. */
+		{ .sectors = (1ULL << 54) - 64, .native_zeroes = true },
+		{ .sectors = (1ULL << 54) - 64, .lba = 4096 },
 	};
 	unsigned int i;
 

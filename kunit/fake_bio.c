@@ -87,6 +87,7 @@ void fake_bio_submit(struct fake_bio *fb, struct strata_nexus *nexus,
 		     struct strata_disk *disk)
 {
 	fb->bio.bi_private = fb;
+	fb->stack = (unsigned long)__builtin_frame_address(0);
 	strata_submit_bio(nexus, disk, &fb->bio);
 }
 EXPORT_SYMBOL_NS_GPL(fake_bio_submit, STRATA);

@@ -535,10 +535,27 @@ static void *starve_alloc(gfp_t gfp, void *data)
 	return NULL;
 }
 
+/* Elements in reserve are known to KASAN by the pool's alloc: re-admit them. */
+static void starve_pool(mempool_t *pool, mempool_alloc_t *alloc)
+{
+	void *held[BIO_POOL_SIZE];
+	unsigned int n = 0;
+
+	while (n < BIO_POOL_SIZE) {
+		held[n] = mempool_alloc_preallocated(pool);
+		if (!held[n])
+			break;
+		n++;
+	}
+	WRITE_ONCE(pool->alloc, alloc);
+	while (n)
+		mempool_free(held[--n], pool);
+}
+
 static void starve_set(struct bio_set *bios, mempool_alloc_t *alloc)
 {
-	WRITE_ONCE(bios->bio_pool.alloc, alloc);
-	WRITE_ONCE(bios->bvec_pool.alloc, alloc);
+	starve_pool(&bios->bio_pool, alloc);
+	starve_pool(&bios->bvec_pool, alloc);
 }
 
 /**
@@ -552,6 +569,7 @@ void fake_pool_starve(struct strata_disk *disk, bool starve)
 
 	starve_set(&disk->bios, alloc);
 	starve_set(&disk->core_bios, alloc);
+	starve_set(&disk->zero_bios, alloc);
 }
 EXPORT_SYMBOL_NS_GPL(fake_pool_starve, STRATA);
 

@@ -205,6 +205,7 @@ void fake_pool_starve(struct strata_disk *disk, bool starve);
  * @ends: how often; anything but 1 is wrong
  * @ended: fake_seq() then
  * @in_task: then in task context with interrupts on
+ * @stack: a stack address when it was submitted
  */
 struct fake_bio {
 	struct bio bio;
@@ -214,6 +215,7 @@ struct fake_bio {
 	atomic_t ends;
 	unsigned int ended;
 	bool in_task;
+	unsigned long stack;
 };
 
 struct fake_bio *fake_bio_new(struct kunit *test, blk_opf_t opf,

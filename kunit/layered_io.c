@@ -76,7 +76,7 @@ static void alternating(struct kunit *test)
 		memset(got, 0, SZ_1M);
 		KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
 					      got, SZ_1M), BLK_STS_OK);
-		KUNIT_EXPECT_MEMEQ(test, got, want, SZ_1M);
+		KIT_EXPECT_SAME(test, got, want, SZ_1M);
 		KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_READ), 1024);
 	}
 	fake_pool_starve(kit->disk, false);
@@ -140,7 +140,7 @@ static void write_through(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_WRITE), 1);
 	KUNIT_EXPECT_TRUE(test, base->log[0].opf & REQ_FUA);
 	fake_disk_peek(base, 8, got, SZ_4K);
-	KUNIT_EXPECT_MEMEQ(test, got, buf, SZ_4K);
+	KIT_EXPECT_SAME(test, got, buf, SZ_4K);
 
 	fake_disk_forget(base);
 	kit_expect(test, kit->disk, 8, 8, 2);
@@ -168,9 +168,9 @@ static void two_disks(struct kunit *test)
 		fake_disk_ends(b, when, 0);
 		kit_write(test, kit->disk, 8, 8, 3);
 		fake_disk_peek(a, 8, got, SZ_4K);
-		KUNIT_EXPECT_MEMEQ(test, got, want, SZ_4K);
+		KIT_EXPECT_SAME(test, got, want, SZ_4K);
 		fake_disk_peek(b, 8, got, SZ_4K);
-		KUNIT_EXPECT_MEMEQ(test, got, want, SZ_4K);
+		KIT_EXPECT_SAME(test, got, want, SZ_4K);
 		KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk,
 						 REQ_OP_WRITE_ZEROES, 8, 4),
 				BLK_STS_OK);

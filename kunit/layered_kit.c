@@ -126,6 +126,17 @@ struct fake_disk *kit_base(struct kunit *test, sector_t sectors, u32 seed)
 	return fake;
 }
 
+/* The first sector in which two buffers differ, or -1. */
+int kit_differ(const void *got, const void *want, size_t bytes)
+{
+	size_t at;
+
+	for (at = 0; at < bytes; at += SECTOR_SIZE)
+		if (memcmp(got + at, want + at, min_t(size_t, bytes - at, SECTOR_SIZE)))
+			return at >> SECTOR_SHIFT;
+	return -1;
+}
+
 /* Read sectors, and expect the pattern of @seed, or zeroes. */
 void kit_expect(struct kunit *test, struct strata_disk *disk, sector_t sector,
 		unsigned int nr, u32 seed)
@@ -136,7 +147,7 @@ void kit_expect(struct kunit *test, struct strata_disk *disk, sector_t sector,
 
 	KUNIT_EXPECT_EQ(test, fake_rw(test, disk, REQ_OP_READ, sector, got,
 				      bytes), BLK_STS_OK);
-	KUNIT_EXPECT_MEMEQ(test, got, want, bytes);
+	KIT_EXPECT_SAME(test, got, want, bytes);
 	kunit_kfree(test, got);
 	kunit_kfree(test, want);
 }

@@ -83,6 +83,12 @@ void kit_expect(struct kunit *test, struct strata_disk *disk, sector_t sector,
 		unsigned int nr, u32 seed);
 void kit_write(struct kunit *test, struct strata_disk *disk, sector_t sector,
 	       unsigned int nr, u32 seed);
+
+/* As KUNIT_EXPECT_MEMEQ(), but tells where they differ, and no more. */
+#define KIT_EXPECT_SAME(_test, _got, _want, _bytes) \
+	KUNIT_EXPECT_EQ(_test, kit_differ(_got, _want, _bytes), -1)
+int kit_differ(const void *got, const void *want, size_t bytes);
+
 unsigned int kit_present(struct kit *kit, unsigned int layer);
 unsigned long kit_committed(struct kit *kit, unsigned int layer);
 

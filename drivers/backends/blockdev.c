@@ -224,16 +224,10 @@ static bool is_directory(const char *name)
 static int fail_path(struct strata_desc *desc, int err, const char *path)
 {
 	switch (err) {
-	case -ENOENT:
-		return strata_fail(desc, err, "%s: no such file or directory",
-				   path);
 	case -ENOTBLK:
 		return strata_fail(desc, err, "%s is %s, not a block device",
 				   path, is_directory(path) ? "a directory" :
 				   "some other kind of file");
-	case -EACCES:
-	case -EPERM:
-		return strata_fail(desc, err, "%s: permission denied", path);
 	case -EBUSY:
 		return strata_fail(desc, err,
 				   "%s is mounted, or held by another driver",
@@ -242,14 +236,8 @@ static int fail_path(struct strata_desc *desc, int err, const char *path)
 		return strata_fail(desc, err,
 				   "%s is read-only; set read_only to use it",
 				   path);
-	case -ENXIO:
-	case -ENODEV:
-		return strata_fail(desc, err, "%s: no such device", path);
-	case -ENOMEDIUM:
-		return strata_fail(desc, err, "%s: no medium", path);
 	default:
-		return strata_fail(desc, err, "%s cannot be opened: error %d",
-				   path, -err);
+		return strata_fail_path(desc, err, path);
 	}
 }
 

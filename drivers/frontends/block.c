@@ -63,12 +63,12 @@ static int block_open(struct gendisk *gd, blk_mode_t mode)
 	return gd_to_block(gd)->closing ? -ENXIO : 0;
 }
 
-/* The last opener is gone, and with it all I/O. */
+/* With the last opener all I/O is gone. */
 static void block_release(struct gendisk *gd)
 {
 	struct strata_handle *handle = gd_to_block(gd)->handle;
 
-	if (handle)
+	if (handle && !disk_openers(gd))
 		WRITE_ONCE(handle->untracked, false);
 }
 

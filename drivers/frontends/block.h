@@ -2,6 +2,7 @@
 #ifndef STRATA_BLOCK_H
 #define STRATA_BLOCK_H
 /* What the files of strata_block.ko share. */
+#include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
@@ -17,6 +18,7 @@ struct strata_handle;
  * @read_only: writes are refused
  * @special: not every bio may just go on: read-only, or reservations
  * @ios: records of hooked bios
+ * @clones: clones of the links of chains
  * @gd: the gendisk
  * @index: N
  * @name: the description's, without its type
@@ -36,6 +38,7 @@ struct block {
 	bool read_only;
 	bool special;
 	mempool_t ios;
+	struct bio_set clones;
 
 	struct gendisk *gd;
 	int index;

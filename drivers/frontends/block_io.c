@@ -4,6 +4,10 @@
  * queue/iostats is on, or the disk has reservations, is its completion hooked:
  * a small record takes its bi_end_io and bi_private, and is put back in place
  * before the bio ends.
+ *
+ * A link of a chain (bio_chain()) is cloned instead. bio_endio() walks a chain
+ * in a loop; were its links hooked, the end of the last one would recurse
+ * through all of them, and there can be thousands.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -21,7 +25,7 @@
 #define BLOCK_IO_RESERVE 16
 
 /**
- * struct block_io - a bio whose completion is hooked
+ * struct block_io - a bio whose completion is ours
  * @b: the device
  * @end_io: the bio's own bi_end_io
  * @private: and bi_private
@@ -31,7 +35,6 @@
  * @sectors: how many
  * @op: its operation, REQ_OP_FLUSH for an empty flush
  * @counted: it is in the I/O statistics
- * @bracketed: @pr_token is to be given back
  */
 struct block_io {
 	struct block *b;
@@ -43,10 +46,24 @@ struct block_io {
 	unsigned int sectors;
 	enum req_op op;
 	bool counted;
-	bool bracketed;
+};
+
+/**
+ * struct block_clone - stands for a link of a chain
+ * @io: as for others, without @end_io and @private
+ * @link: the link
+ * @bio: the clone; must stay last
+ */
+struct block_clone {
+	struct block_io io;
+	struct bio *link;
+	struct bio bio;
 };
 
 static struct kmem_cache *io_cache;
+
+/* bio_chain_endio(), which has no name here. */
+static bio_end_io_t *chain_end_io;
 
 static enum req_op io_op(struct bio *bio)
 {
@@ -68,7 +85,6 @@ static void count_flush(struct block_io *io)
 
 static void count_start(struct block_io *io, struct bio *bio)
 {
-	io->counted = true;
 	io->op = io_op(bio);
 	io->sectors = bio_sectors(bio);
 	io->start = jiffies;
@@ -84,82 +100,142 @@ static void count_end(struct block_io *io)
 		bdev_end_io_acct(io->bdev, io->op, io->sectors, io->start);
 }
 
+static void io_end(struct block_io *io)
+{
+	struct strata_pr *pr = io->b->disk->pr;
+
+	if (io->counted)
+		count_end(io);
+	if (pr)
+		pr->ops->end(pr, io->pr_token);
+}
+
 /* All parts of the bio have ended. What it said before it went is gone. */
 static void block_end_io(struct bio *bio)
 {
 	struct block_io *io = bio->bi_private;
 	struct block *b = io->b;
 	struct strata_handle *handle = b->handle;
-	struct strata_pr *pr = b->disk->pr;
 
 	bio->bi_end_io = io->end_io;
 	bio->bi_private = io->private;
-	if (io->counted)
-		count_end(io);
-	if (io->bracketed)
-		pr->ops->end(pr, io->pr_token);
+	io_end(io);
 	mempool_free(io, &b->ios);
 	strata_handle_exit(handle);
-	/* Its end may be that of the opener, and so of all this. */
+	/* This may be the end of the opener, and so of all this. */
 	if (bio->bi_end_io)
 		bio->bi_end_io(bio);
 }
 
-static blk_status_t pr_begin(struct block_io *io, struct bio *bio)
+static void block_clone_end_io(struct bio *bio)
 {
-	struct strata_pr *pr = io->b->disk->pr;
-	blk_status_t status;
+	struct block_clone *clone = container_of(bio, struct block_clone, bio);
+	struct strata_handle *handle = clone->io.b->handle;
+	struct bio *link = clone->link;
+	blk_status_t status = bio->bi_status;
 
-	status = pr->ops->begin(pr, &io->b->handle->nexus, bio->bi_opf,
-				&io->pr_token);
-	io->bracketed = status == BLK_STS_OK;
-	return status;
+	io_end(&clone->io);
+	bio_put(bio);
+	strata_handle_exit(handle);
+	/* It may have another link's error already. */
+	if (status)
+		link->bi_status = status;
+	bio_endio(link);
 }
 
-static struct block_io *io_alloc(struct block *b, struct bio *bio)
+static gfp_t io_gfp(struct bio *bio)
 {
-	bool nowait = bio->bi_opf & REQ_NOWAIT;
-	struct block_io *io;
+	if (bio->bi_opf & REQ_NOWAIT)
+		return GFP_NOWAIT | __GFP_NOWARN;
+	return GFP_NOIO;
+}
 
-	if (strata_handle_enter(b->handle, nowait))
-		return NULL;
-	io = mempool_alloc(&b->ios, nowait ? GFP_NOWAIT | __GFP_NOWARN :
-			   GFP_NOIO);
+/* Have *@bio's completion go to us; or that of a clone, which is then *@bio. */
+static struct block_io *io_hook(struct block *b, struct bio **bio)
+{
+	struct block_io *io = mempool_alloc(&b->ios, io_gfp(*bio));
+
 	if (!io)
-		strata_handle_exit(b->handle);
+		return NULL;
+	io->end_io = (*bio)->bi_end_io;
+	io->private = (*bio)->bi_private;
+	(*bio)->bi_end_io = block_end_io;
+	(*bio)->bi_private = io;
 	return io;
 }
 
-/* Return: the bio may go on; if not, it has ended. */
-static bool block_hook(struct block *b, struct bio *bio, bool count)
+static struct block_io *io_clone(struct block *b, struct bio **bio)
 {
-	struct block_io *io = io_alloc(b, bio);
+	struct block_clone *clone;
+	struct bio *copy;
+
+	copy = bio_alloc_clone((*bio)->bi_bdev, *bio, io_gfp(*bio), &b->clones);
+	if (!copy)
+		return NULL;
+	clone = container_of(copy, struct block_clone, bio);
+	clone->link = *bio;
+	copy->bi_end_io = block_clone_end_io;
+	*bio = copy;
+	return &clone->io;
+}
+
+static blk_status_t pr_begin(struct block *b, struct bio *bio, void **token)
+{
+	struct strata_pr *pr = b->disk->pr;
+
+	if (!pr)
+		return BLK_STS_OK;
+	return pr->ops->begin(pr, &b->handle->nexus, bio->bi_opf, token);
+}
+
+static void pr_end(struct block *b, void *token)
+{
+	struct strata_pr *pr = b->disk->pr;
+
+	if (pr)
+		pr->ops->end(pr, token);
+}
+
+/* Return: BLK_STS_OK with *@bio to go on, or why not. */
+static blk_status_t io_begin(struct block *b, struct bio **bio, bool count)
+{
+	struct block_io *io;
+	void *token = NULL;
 	blk_status_t status;
 
+	status = pr_begin(b, *bio, &token);
+	if (status)
+		return status;
+	if (likely((*bio)->bi_end_io != chain_end_io))
+		io = io_hook(b, bio);
+	else
+		io = io_clone(b, bio);
 	if (!io) {
-		bio_wouldblock_error(bio);
-		return false;
+		pr_end(b, token);
+		return BLK_STS_AGAIN;
 	}
 	io->b = b;
-	io->bdev = bio->bi_bdev;
-	io->counted = false;
-	io->bracketed = false;
-	if (b->disk->pr) {
-		status = pr_begin(io, bio);
-		if (status) {
-			mempool_free(io, &b->ios);
-			strata_handle_exit(b->handle);
-			strata_end(bio, status);
-			return false;
-		}
-	}
+	io->bdev = (*bio)->bi_bdev;
+	io->pr_token = token;
+	io->counted = count;
 	if (count)
-		count_start(io, bio);
-	io->end_io = bio->bi_end_io;
-	io->private = bio->bi_private;
-	bio->bi_end_io = block_end_io;
-	bio->bi_private = io;
-	return true;
+		count_start(io, *bio);
+	return BLK_STS_OK;
+}
+
+/* Return: the bio to go on with; NULL if it has ended. */
+static struct bio *block_hook(struct block *b, struct bio *bio, bool count)
+{
+	blk_status_t status = BLK_STS_AGAIN;
+
+	if (!strata_handle_enter(b->handle, bio->bi_opf & REQ_NOWAIT)) {
+		status = io_begin(b, &bio, count);
+		if (!status)
+			return bio;
+		strata_handle_exit(b->handle);
+	}
+	strata_end(bio, status);
+	return NULL;
 }
 
 /* Return: the bio may go on; if not, it has ended. */
@@ -174,16 +250,16 @@ static bool block_check(struct block *b, struct bio *bio)
 	return false;
 }
 
-/* Return: the bio may go on; if not, it has ended. */
-static noinline bool block_hooked(struct block *b, struct bio *bio)
+/* Return: the bio to go on with; NULL if it has ended. */
+static noinline struct bio *block_special(struct block *b, struct bio *bio)
 {
 	bool count = blk_queue_io_stat(bio->bi_bdev->bd_queue);
 
 	if (!block_check(b, bio))
-		return false;
+		return NULL;
 	if (count || b->disk->pr)
 		return block_hook(b, bio, count);
-	return true;
+	return bio;
 }
 
 /**
@@ -198,7 +274,8 @@ void block_submit_bio(struct bio *bio)
 	struct strata_handle *handle = b->handle;
 
 	if (unlikely(b->special) || blk_queue_io_stat(bio->bi_bdev->bd_queue)) {
-		if (!block_hooked(b, bio))
+		bio = block_special(b, bio);
+		if (!bio)
 			return;
 	} else if (unlikely(!READ_ONCE(handle->untracked))) {
 		WRITE_ONCE(handle->untracked, true);
@@ -206,37 +283,58 @@ void block_submit_bio(struct bio *bio)
 	strata_submit_bio(&handle->nexus, b->disk, bio);
 }
 
-/* mempool_alloc_slab() refuses a cache with a constructor. */
-static void *io_pool_alloc(gfp_t gfp, void *cache)
+static void *io_pool_alloc(gfp_t gfp, void *data)
 {
-	return kmem_cache_alloc(cache, gfp);
+	return kmem_cache_alloc(io_cache, gfp);
 }
 
-static void io_pool_free(void *io, void *cache)
+static void io_pool_free(void *io, void *data)
 {
-	kmem_cache_free(cache, io);
+	kmem_cache_free(io_cache, io);
 }
 
-/* The records of one device. A pool for all would deadlock a pile of them. */
+/*
+ * The records of one device. Pools for all would deadlock a pile of them. Not
+ * mempool_alloc_slab(): that wants no constructor.
+ */
 int block_io_init(struct block *b)
 {
-	return mempool_init(&b->ios, BLOCK_IO_RESERVE, io_pool_alloc,
-			    io_pool_free, io_cache);
+	int err = mempool_init(&b->ios, BLOCK_IO_RESERVE, io_pool_alloc,
+			       io_pool_free, NULL);
+
+	if (err)
+		return err;
+	return bioset_init(&b->clones, BIO_POOL_SIZE,
+			   offsetof(struct block_clone, bio), 0);
 }
 
 /* Harmless on a zeroed @b. */
 void block_io_exit(struct block *b)
 {
+	bioset_exit(&b->clones);
 	mempool_exit(&b->ios);
 }
 
 /* With a constructor init_on_alloc leaves the record alone. */
-static void io_ctor(void *p)
+static void io_ctor(void *io)
 {
+}
+
+static void find_chain_end_io(void)
+{
+	struct bio link, parent;
+
+	bio_init(&link, NULL, NULL, 0, REQ_OP_READ);
+	bio_init(&parent, NULL, NULL, 0, REQ_OP_READ);
+	bio_chain(&link, &parent);
+	chain_end_io = link.bi_end_io;
+	bio_uninit(&parent);
+	bio_uninit(&link);
 }
 
 int block_io_cache_init(void)
 {
+	find_chain_end_io();
 	io_cache = kmem_cache_create("strata_block_io", sizeof(struct block_io),
 				     0, 0, io_ctor);
 	return io_cache ? 0 : -ENOMEM;

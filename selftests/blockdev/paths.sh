@@ -13,13 +13,13 @@ refused() {
 
 must strata_mkdisk blockdev.p
 expect_refusal EINVAL 'path is not set' disks/blockdev.p "no path"
-refused ENOENT 'no such file' /dev/none "a missing file"
-refused ENOENT 'no such file' /none/none "a missing directory"
+refused ENOENT 'No such file' /dev/none "a missing file"
+refused ENOENT 'No such file' /none/none "a missing directory"
 refused ENOTBLK 'is a directory, not a block device' /dev "a directory"
 refused ENOTBLK 'not a block device' /dev/null "a character device"
 refused ENOTBLK 'not a block device' /etc/passwd "a regular file"
 must mknod "$TMPDIR/nodev" b 240 77
-refused ENXIO 'no such device' "$TMPDIR/nodev" "a node without a device"
+refused ENXIO 'No such device' "$TMPDIR/nodev" "a node without a device"
 
 loop='' loop_file=''
 must mkloop loop 16M
@@ -27,7 +27,7 @@ must mkdir -p "$TMPDIR/nodev.d"
 must mount -t tmpfs -o nodev none "$TMPDIR/nodev.d"
 cleanup umount "$TMPDIR/nodev.d"
 must cp -a "$loop" "$TMPDIR/nodev.d/loop"
-refused EACCES 'permission denied' "$TMPDIR/nodev.d/loop" "a node on nodev"
+refused EACCES 'Permission denied' "$TMPDIR/nodev.d/loop" "a node on nodev"
 
 odd=''
 must mkloop odd $((4096 * 100 + 512)) --sector-size 512
