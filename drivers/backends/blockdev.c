@@ -426,10 +426,50 @@ static void set_bdev(struct bio *bio, struct bio *root,
 		bio_associate_blkg_from_css(bio, css);
 }
 
+/*
+ * A device may turn out not to write zeroes when it is first asked to, and say
+ * so in its limits from then on. The core does it from then on.
+ */
+static void zeroes_ended(struct bio *bio)
+{
+	struct strata_sub *sub = strata_sub(bio);
+	struct strata_disk *disk = sub->owner;
+	struct bio *parent = sub->parent;
+	blk_status_t status = bio->bi_status;
+
+	bio_put(bio);
+	if (status == BLK_STS_NOTSUPP ||
+	    (status && !bdev_write_zeroes_sectors(disk->private))) {
+		WRITE_ONCE(disk->limits.max_write_zeroes_sectors, 0);
+		strata_defer(disk, parent);
+		return;
+	}
+	strata_end(parent, status);
+}
+
+static enum strata_map write_zeroes(struct strata_ctx *ctx,
+				    struct strata_disk *disk, struct bio *bio)
+{
+	struct strata_sub *sub;
+
+	if (!bdev_write_zeroes_sectors(disk->private))
+		return strata_zero_fill(ctx, disk, bio);
+	sub = strata_sub_clone(ctx, disk, bio);
+	if (!sub)
+		return strata_sub_failed(ctx, bio);
+	sub->parent = bio;
+	sub->bio.bi_end_io = zeroes_ended;
+	set_bdev(&sub->bio, ctx->root, disk->private);
+	submit_bio_noacct(&sub->bio);
+	return STRATA_SUBMITTED;
+}
+
 /* The core has served what the limits say that the device does not do. */
 static enum strata_map blockdev_map(struct strata_ctx *ctx,
 				    struct strata_disk *disk, struct bio *bio)
 {
+	if (unlikely(bio_op(bio) == REQ_OP_WRITE_ZEROES))
+		return write_zeroes(ctx, disk, bio);
 	set_bdev(bio, ctx->root, disk->private);
 	submit_bio_noacct(bio);
 	return STRATA_SUBMITTED;

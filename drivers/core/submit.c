@@ -84,7 +84,8 @@ static bool admit_range(struct strata_ctx *ctx, struct strata_disk *disk,
 		strata_end(bio, BLK_STS_OK);
 		return false;
 	}
-	if (!discard && !disk->limits.max_write_zeroes_sectors) {
+	/* A disk may learn that what is below cannot. */
+	if (!discard && !READ_ONCE(disk->limits.max_write_zeroes_sectors)) {
 		strata_zero_fill(ctx, disk, bio);
 		return false;
 	}

@@ -170,6 +170,8 @@ static void derive_limits(struct layered *l, struct strata_disk *disk)
 	bool cache = false;
 	unsigned int i;
 
+	/* Memory is copied at any alignment; 0 would mean the default, 511. */
+	lim->dma_alignment = 3;
 	for (i = 0; i < l->nr_layers; i++) {
 		const struct strata_layer *layer = l->layers[i];
 		const struct strata_disk *below = layer->disk ?: layer->backing;
