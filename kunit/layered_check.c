@@ -66,8 +66,8 @@ static void ram_sizes(struct kunit *test)
 {
 	struct fake_disk *base = kit_base(test, 64, 0);
 
-	expect_refused(test, &(struct kit_config) { LAYERS(RAM()) }, -EINVAL,
-		"layer 0 needs a size, because nothing is below it");
+	expect_refused(test, &(struct kit_config) {
+		LAYERS(RAM()) }, -EINVAL, "layer 0 needs a size, because nothing is below it");
 	expect_refused(test, &(struct kit_config) {
 		LAYERS(RAM(.size = SZ_4K + 512, .sector_size = SZ_4K)) },
 		-EINVAL,
@@ -131,14 +131,14 @@ static void order_of_checks(struct kunit *test)
 		-EROFS, "layer 0 is read-only, but writes go to it");
 }
 
-static void reservations(struct kunit *test)
+static void below_has_pr(struct kunit *test)
 {
 	struct fake_disk *base = kit_base(test, 64, 0);
 	struct strata_pr pr = {};
 
 	base->disk->pr = &pr;
-	expect_refused(test, &(struct kit_config) { LAYERS(RAM(), DISK(base)) },
-		-EINVAL,
+	expect_refused(test, &(struct kit_config) {
+		LAYERS(RAM(), DISK(base)) }, -EINVAL,
 		"layer 1: fake.base has persistent reservations; put prwrap above this disk instead");
 	base->disk->pr = NULL;
 }
@@ -192,6 +192,7 @@ static void granularity(struct kunit *test)
 	base->disk->optimal_unmap_sectors = 16;
 	kit = kit_new(test, &(struct kit_config) { LAYERS(RAM(), DISK(base)) });
 	KUNIT_EXPECT_EQ(test, kit->disk->optimal_unmap_sectors, 1);
+	kit_drop(test, kit);
 	kit = kit_new(test, &(struct kit_config) {
 		LAYERS(RAM(.write_through = true), DISK(base)) });
 	KUNIT_EXPECT_EQ(test, kit->disk->optimal_unmap_sectors, 16);
@@ -211,12 +212,14 @@ static void features(struct kunit *test)
 			   (BLK_FEAT_WRITE_CACHE | BLK_FEAT_STABLE_WRITES));
 	KUNIT_EXPECT_TRUE(test, kit->disk->limits.features & BLK_FEAT_NOWAIT);
 	KUNIT_EXPECT_EQ(test, kit->disk->limits.dma_alignment, 511);
+	kit_drop(test, kit);
 
 	kit = kit_new(test, &(struct kit_config) {
 		LAYERS(RAM(.write_through = true), DISK(base)) });
 	KUNIT_EXPECT_TRUE(test, kit->disk->limits.features & BLK_FEAT_WRITE_CACHE);
 	KUNIT_EXPECT_TRUE(test, kit->disk->limits.features & BLK_FEAT_FUA);
 	KUNIT_EXPECT_TRUE(test, kit->disk->limits.features & BLK_FEAT_STABLE_WRITES);
+	kit_drop(test, kit);
 
 	base->disk->limits.features &= ~BLK_FEAT_NOWAIT;
 	kit = kit_new(test, &(struct kit_config) { LAYERS(RAM(), DISK(base)) });
@@ -246,6 +249,7 @@ static void ids(struct kunit *test)
 
 	a = kit_new(test, &(struct kit_config) { LAYERS(RAM(), DISK(base)) });
 	KUNIT_EXPECT_FALSE(test, a->disk->has_id);
+	kit_drop(test, a);
 
 	base->disk->has_id = true;
 	memset(base->disk->id, 0x11, 16);
@@ -256,13 +260,17 @@ static void ids(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, a->disk->has_id && b->disk->has_id);
 	KUNIT_EXPECT_MEMNEQ(test, a->disk->id, b->disk->id, 16);
 	KUNIT_EXPECT_MEMNEQ(test, a->disk->id, base->disk->id, 16);
+	kit_drop(test, a);
+	kit_drop(test, b);
 
 	a = kit_new(test, &(struct kit_config) {
 		.read_only = true, LAYERS(RAM(), DISK(base)) });
 	KUNIT_EXPECT_MEMEQ(test, a->disk->id, base->disk->id, 16);
+	kit_drop(test, a);
 	a = kit_new(test, &(struct kit_config) {
 		LAYERS(RAM(.write_through = true), DISK(base)) });
 	KUNIT_EXPECT_MEMEQ(test, a->disk->id, base->disk->id, 16);
+	kit_drop(test, a);
 	b = kit_new(test, &(struct kit_config) {
 		.id = &own, .read_only = true, LAYERS(RAM(), DISK(base)) });
 	KUNIT_EXPECT_MEMEQ(test, b->disk->id, &own, 16);
@@ -277,7 +285,7 @@ static struct kunit_case check_cases[] = {
 	KUNIT_CASE(read_only_layer),
 	KUNIT_CASE(useless_write_through),
 	KUNIT_CASE(order_of_checks),
-	KUNIT_CASE(reservations),
+	KUNIT_CASE(below_has_pr),
 	KUNIT_CASE(unmap_fold),
 	KUNIT_CASE(granularity),
 	KUNIT_CASE(features),

@@ -70,7 +70,7 @@ static void alternating(struct kunit *test)
 		fake_pattern(want + i * SECTOR_SIZE, SECTOR_SIZE, i, 2);
 	}
 	for (starve = 0; starve < 2; starve++) {
-		fake_pool_starve(kit->disk, starve);
+		kit_starve(kit, starve);
 		fake_disk_forget(base);
 		fake_disk_ends(base, starve ? FAKE_SOFTIRQ : FAKE_INLINE, 0);
 		memset(got, 0, SZ_1M);
@@ -79,7 +79,7 @@ static void alternating(struct kunit *test)
 		KIT_EXPECT_SAME(test, got, want, SZ_1M);
 		KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_READ), 1024);
 	}
-	fake_pool_starve(kit->disk, false);
+	kit_starve(kit, false);
 }
 
 /* An error of any part is the error of all. */
@@ -89,13 +89,14 @@ static void error_of_a_part(struct kunit *test)
 	struct kit *kit = kit_new(test, &(struct kit_config) {
 		LAYERS(RAM(), DISK(base)) });
 	void *buf = fake_buffer(test, SZ_32K, 0, 0);
-	sector_t sector;
+	static const sector_t bad[] = { 1, 31, 63 };
+	unsigned int i;
 
-	for (sector = 0; sector < 64; sector += 2)
-		kit_write(test, kit->disk, sector, 1, 2);
-	for (sector = 1; sector < 64; sector += 31) {
+	for (i = 0; i < 64; i += 2)
+		kit_write(test, kit->disk, i, 1, 2);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		fake_disk_fail(base, &(struct fake_error) {
-			.op = REQ_OP_READ, .sector = sector, .nr = 1,
+			.op = REQ_OP_READ, .sector = bad[i], .nr = 1,
 			.status = BLK_STS_MEDIUM, .times = 1 });
 		KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
 					      buf, SZ_32K), BLK_STS_MEDIUM);

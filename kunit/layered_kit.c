@@ -101,6 +101,37 @@ struct kit *kit_new(struct kunit *test, const struct kit_config *config)
 	return kit;
 }
 
+/* Let a disk go before the test ends, and what it claims. */
+void kit_drop(struct kunit *test, struct kit *kit)
+{
+	kunit_release_action(test, kit_free, kit);
+}
+
+static void *starve_alloc(gfp_t gfp, void *data)
+{
+	return NULL;
+}
+
+/* Let no memory be had for sub-bios and requests but from their reserves. */
+void kit_starve(struct kit *kit, bool starve)
+{
+	mempool_t *pool = &kit->l->reqs;
+	void *held[8];
+	unsigned int n = 0;
+
+	fake_pool_starve(kit->disk, starve);
+	/* Elements in reserve are known to KASAN by the pool's alloc. */
+	while (n < ARRAY_SIZE(held)) {
+		held[n] = mempool_alloc_preallocated(pool);
+		if (!held[n])
+			break;
+		n++;
+	}
+	WRITE_ONCE(pool->alloc, starve ? starve_alloc : mempool_kmalloc);
+	while (n)
+		mempool_free(held[--n], pool);
+}
+
 /* A disk below, with the pattern of @seed all over it. */
 struct fake_disk *kit_base(struct kunit *test, sector_t sectors, u32 seed)
 {

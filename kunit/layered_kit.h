@@ -77,6 +77,8 @@ struct kit {
 
 struct kit *kit_try(struct kunit *test, const struct kit_config *config);
 struct kit *kit_new(struct kunit *test, const struct kit_config *config);
+void kit_drop(struct kunit *test, struct kit *kit);
+void kit_starve(struct kit *kit, bool starve);
 
 struct fake_disk *kit_base(struct kunit *test, sector_t sectors, u32 seed);
 void kit_expect(struct kunit *test, struct strata_disk *disk, sector_t sector,

@@ -42,7 +42,11 @@ loaded() { lsmod | awk 'NR > 1 { print $1 }' | grep -xF "$ours" | tr '\n' ' '; }
 
 # References drop a little after the last user: insist for a while.
 unload() {
-	local tries module
+	local tries module at
+	# kmemleak has only addresses of what is gone.
+	grep -wF "$ours" /proc/modules | while read -r module _ _ _ _ at _; do
+		echo "$module was at $at" >/dev/kmsg
+	done
 	for tries in 1 2 3 4 5 6 7 8 9 10; do
 		for module in $(loaded); do
 			modprobe -r "$module" 2>/dev/null

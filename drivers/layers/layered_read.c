@@ -145,7 +145,7 @@ enum strata_map layered_read(struct strata_ctx *ctx, struct layered *l,
 			     struct bio *bio)
 {
 	while (bio->bi_iter.bi_size) {
-		struct layered_at at;
+		struct layered_at at __uninitialized;
 		struct strata_sub *sub;
 
 		at.layer = 0;

@@ -75,7 +75,24 @@ void ram_free_pages(struct ram *ram);
 blk_status_t ram_hide(struct ram *ram, sector_t first, sector_t last,
 		      bool nowait);
 void ram_unhide_from(struct ram *ram, sector_t first);
-unsigned int ram_hidden(struct ram *ram, sector_t sector, unsigned int sectors,
-			bool *hidden);
+unsigned int ram_hidden_range(struct ram *ram, sector_t sector,
+			      unsigned int sectors, bool *hidden);
+
+/*
+ * Do the sectors from @sector on, which are not present, hide what is below?
+ * Returns how many of them have the same answer. Under RCU.
+ */
+static inline unsigned int ram_hidden(struct ram *ram, sector_t sector,
+				      unsigned int sectors, bool *hidden)
+{
+	sector_t from = READ_ONCE(ram->zero_from);
+
+	if (likely(sector < from && sectors <= from - sector &&
+		   !READ_ONCE(ram->nr_zeroes))) {
+		*hidden = false;
+		return sectors;
+	}
+	return ram_hidden_range(ram, sector, sectors, hidden);
+}
 
 #endif /* STRATA_RAM_H */

@@ -88,8 +88,9 @@ static void copy_from_bio(struct bio *bio, struct bvec_iter *iter, void *to,
  * Copy the present sectors at the start of @bio, the first of which are in
  * @page. Under RCU.
  */
-static unsigned int read_present(struct ram *ram, struct bio *bio,
-				 struct page *page, unsigned int sectors)
+static noinline unsigned int read_present(struct ram *ram, struct bio *bio,
+					  struct page *page,
+					  unsigned int sectors)
 {
 	unsigned int done = 0;
 
@@ -116,8 +117,9 @@ static unsigned int read_present(struct ram *ram, struct bio *bio,
  * How many of the sectors from @sector on are not present? The first is in
  * @page, if there is one. Under RCU.
  */
-static unsigned int missing_sectors(struct ram *ram, struct page *page,
-				    sector_t sector, unsigned int sectors)
+static noinline unsigned int missing_sectors(struct ram *ram, struct page *page,
+					     sector_t sector,
+					     unsigned int sectors)
 {
 	unsigned long index = page_index(sector);
 	unsigned long last = page_index(sector + sectors - 1);
@@ -143,36 +145,52 @@ static unsigned int missing_sectors(struct ram *ram, struct page *page,
 	}
 }
 
+/*
+ * The first sector was not present; it would be in @page. What are it and those
+ * after it? Return: false if it has come since. Under RCU.
+ */
+static __always_inline bool read_missing(struct ram *ram, struct page *page,
+					 sector_t sector, unsigned int sectors,
+					 struct strata_run *run)
+{
+	bool hidden;
+
+	if (unlikely(page || page_index(sector) !=
+			     page_index(sector + sectors - 1)))
+		sectors = missing_sectors(ram, page, sector, sectors);
+	if (unlikely(!sectors))
+		return false; /* written in between */
+	/* A page that is gone has left its reason in the zeroes. */
+	smp_rmb();
+	run->sectors = ram_hidden(ram, sector, sectors, &hidden);
+	run->kind = hidden ? STRATA_RUN_ZERO : STRATA_RUN_ABSENT;
+	return true;
+}
+
 /* read_now of struct strata_layer_ops. */
 void ram_read(struct strata_layer *layer, struct bio *bio,
 	      unsigned int sectors, struct strata_run *run)
 {
 	struct ram *ram = to_ram(layer);
 	sector_t sector = bio->bi_iter.bi_sector;
-	unsigned int missing;
 	struct page *page;
-	bool hidden;
 
 	if (layer->read_cache)
 		/* Before data is read from below: outdate_cookies(). */
 		run->cookie = smp_load_acquire(&ram->generation);
 
 	rcu_read_lock();
-again:
-	page = xa_load(&ram->pages, page_index(sector));
-	run->sectors = read_present(ram, bio, page,
-				    min(sectors, RAM_READ_MAX));
-	if (run->sectors) {
-		run->kind = STRATA_RUN_HERE;
-	} else {
-		missing = missing_sectors(ram, page, sector, sectors);
-		if (unlikely(!missing))
-			goto again; /* written in between */
-		/* A page that is gone has left its reason in the zeroes. */
-		smp_rmb();
-		run->sectors = ram_hidden(ram, sector, missing, &hidden);
-		run->kind = hidden ? STRATA_RUN_ZERO : STRATA_RUN_ABSENT;
-	}
+	do {
+		page = xa_load(&ram->pages, page_index(sector));
+		if (page) {
+			run->sectors = read_present(ram, bio, page,
+						    min(sectors, RAM_READ_MAX));
+			if (run->sectors) {
+				run->kind = STRATA_RUN_HERE;
+				break;
+			}
+		}
+	} while (!read_missing(ram, page, sector, sectors, run));
 	rcu_read_unlock();
 }
 

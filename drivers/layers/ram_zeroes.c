@@ -15,8 +15,8 @@
  * Do the sectors from @sector on, which are not present, hide what is below?
  * Returns how many of them have the same answer. Under RCU.
  */
-unsigned int ram_hidden(struct ram *ram, sector_t sector, unsigned int sectors,
-			bool *hidden)
+unsigned int ram_hidden_range(struct ram *ram, sector_t sector,
+			      unsigned int sectors, bool *hidden)
 {
 	sector_t from = READ_ONCE(ram->zero_from);
 

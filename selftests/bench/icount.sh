@@ -86,7 +86,7 @@ mem_figures() {
 }
 
 snapshot_figures() {
-	snapshot_on
+	snapshot_on "$brd"
 	iostats "$dm" 0
 	figure snapshot.through "path=$dm"
 	figure snapshot.first "path=$dm" op=write fresh=1

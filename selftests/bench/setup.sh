@@ -22,13 +22,14 @@ null_on() {
 	echo 0 >"/sys/block/${null#/dev/}/queue/wbt_lat_usec"
 }
 
-# Two RAM disks, every page of which is there: $brd, and $brd2 for exceptions
+# RAM disks, every page of which is there: $brd, $brd2 for exceptions, $brd3 for a peer
 brd_on() {
-	modprobe brd rd_nr=2 rd_size=131072 || fail brd
+	modprobe brd rd_nr=3 rd_size=131072 || fail brd
 	cleanup wait_for 5 modprobe -r brd
-	brd=/dev/ram0 brd2=/dev/ram1
-	dd if=/dev/zero of=$brd bs=1M count=128 oflag=direct status=none
-	dd if=/dev/zero of=$brd2 bs=1M count=128 oflag=direct status=none
+	brd=/dev/ram0 brd2=/dev/ram1 brd3=/dev/ram2
+	for ram in $brd $brd2 $brd3; do
+		dd if=/dev/zero "of=$ram" bs=1M count=128 oflag=direct status=none
+	done
 }
 
 # block_on DISK: show it as $block, which counts no statistics yet
@@ -68,8 +69,8 @@ memdiff_off() {
 	strata_remove disks/blockdev.brd
 }
 
-# Exceptions of 4 KiB that are lost at the end, as those of memdiff
-snapshot_on() { dm_on "0 $(sectors "$brd") snapshot $brd $brd2 N 8"; }
+# snapshot_on ORIGIN: exceptions of 4 KiB that are lost at the end, as those of memdiff
+snapshot_on() { dm_on "0 $(sectors "$1") snapshot $1 $brd2 N 8"; }
 
 # A written file on ext4 on $brd: $image
 image_on() {

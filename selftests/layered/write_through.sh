@@ -8,6 +8,7 @@
 must mkloop base 8M
 state=$TMPDIR/state.$$
 cleanup rm -f "$state"
+must mkmem small 8M limit=1M
 must strata_mkdisk blockdev.b "path=${base:?}"
 must strata_mkdisk layered.w
 must mkchild disks/layered.w/0.ram write_through=1
@@ -31,7 +32,6 @@ ok_if "a flush gets there" test "$(stat_of flush)" -gt "$before"
 
 # A write that fails below has failed, and what is read is what is there
 must strata_disable frontends/block.w
-must mkmem small 8M limit=1M
 must strata_remove disks/layered.w/1.disk
 must mkchild disks/layered.w/1.disk disk@disks/layered.small
 must strata_enable frontends/block.w

@@ -5,7 +5,7 @@
 #
 #   --kernel stock|lab   default stock; it must have been built by build.sh
 #   --icount             one CPU whose clock counts instructions, for measuring
-#   --mem MIB --smp N    default 2048 (lab 3072) and 2
+#   --mem MIB --smp N    default 2048 and 2
 #   --timeout SECONDS    default 600
 #   --dir DIRECTORY      where the command runs; default a snapshot of what was built
 #   --shell              no command: a shell on this terminal
@@ -16,7 +16,7 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-kernel=stock icount='' mem='' smp=2 timeout=600 dir='' shell=''
+kernel=stock icount='' mem=2048 smp=2 timeout=600 dir='' shell=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2; shift ;;
@@ -33,11 +33,6 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ -n "$shell" ] || [ $# -gt 0 ] || die "no command"
-case $kernel in
-stock) mem=${mem:-2048} ;;
-lab) mem=${mem:-3072} ;;
-*) die "no kernel '$kernel'" ;;
-esac
 kernel_vars "$kernel"
 
 # Emulation takes both CPUs: a third VM would only make all of them late.
@@ -121,10 +116,11 @@ machine() {
 		bus=device
 		qemu+=(-M 'microvm,rtc=on' -cpu max -accel tcg -icount 'shift=0,sleep=off')
 	elif kvm_works; then
-		qemu+=(-M pc -cpu host -accel kvm)
+		qemu+=(-M q35 -cpu host -accel kvm)
 	else
-		# Not microvm: on a busy machine its kernel cannot calibrate a clock.
-		qemu+=(-M pc -cpu max -accel 'tcg,thread=multi')
+		# Not microvm: on a busy machine its kernel cannot calibrate a clock. Not
+		# pc: the lab kernel takes 40 s to make out its interrupt links.
+		qemu+=(-M q35 -cpu max -accel 'tcg,thread=multi')
 	fi
 	qemu+=(
 		-m "$mem" -smp "$smp" -nodefaults -no-user-config -display none -no-reboot
