@@ -46,6 +46,8 @@ allowed() {
 		echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT
 	elif grep -qE '^#define [A-Z_]+_ATTR' "$1"; then
 		echo COMPLEX_MACRO,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE
+	else
+		echo none
 	fi
 }
 

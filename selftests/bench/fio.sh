@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs in the VM: prints the IOPS of fio for 4 KiB random reads and writes,
+# "fio SET.OPERATION.ENGINE.DEPTH.DEVICE IOPS", all from one boot. Only their ratios mean
+# something in emulation, so the devices of a set take turns and the best turn counts.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/setup.sh"
+turns=5
+seconds=1
+
+# turns_of DEVICE=NODE...: a job for each device, and all that again
+turns_of() {
+	local turn device
+	for ((turn = 0; turn < turns; turn++)); do
+		for device; do
+			printf '[%s]\nfilename=%s\nstonewall\n' "${device%%=*}" "${device#*=}"
+		done
+	done
+}
+
+# measure SET OPERATION ENGINE DEPTH DEVICE=NODE...
+measure() {
+	local set=$1 op=$2 engine=$3 depth=$4
+	shift 4
+	turns_of "$@" | fio --output-format=terse --terse-version=3 --rw="$op" \
+		--ioengine="$engine" --iodepth="$depth" --bs=4k --size=64M --direct=1 \
+		--thread --invalidate=0 --norandommap --randrepeat=1 --gtod_reduce=1 \
+		--runtime=$seconds --time_based - >/run/fio.out || fail "fio: $set $op $engine"
+	awk -F';' -v "name=$set.$op.$engine.$depth" '
+		$5 != 0 { bad = 1 }
+		{ iops = $8 + $49; if (iops > best[$3]) best[$3] = iops }
+		END { for (d in best) printf "fio %s.%s %d\n", name, d, best[d]; exit bad }
+	' /run/fio.out || fail "fio: an error on $set $op $engine"
+}
+
+# The devices of a set do not share what is below, as each holds it.
+null_set() {
+	local bare op
+	mknull bare memory_backed=0 irqmode=0 size=1024 || fail null_blk
+	null_on
+	dm_on "0 $(sectors "$null") linear $null 0"
+	null_on
+	strata_mkdisk blockdev.null "path=$null"
+	block_on blockdev.null
+	iostats "$block" 1
+	for op in randread randwrite; do
+		for engine in libaio io_uring; do
+			for depth in 1 32; do
+				measure null $op $engine $depth \
+					"bare=$bare" "dm=$dm" "strata=$block"
+			done
+		done
+	done
+	dm_off
+	block_off
+	strata_remove disks/blockdev.null
+}
+
+mem_set() {
+	local op depth
+	mem_on
+	# As brd, which keeps no statistics
+	block_on layered.mem
+	dd if=/dev/zero "of=$block" bs=1M oflag=direct status=none 2>/dev/null
+	for op in randread randwrite; do
+		for depth in 1 32; do
+			measure mem $op libaio $depth "brd=$brd" "strata=$block"
+		done
+	done
+	block_off
+	mem_off
+}
+
+memdiff_set() {
+	local op depth
+	memdiff_on
+	block_on layered.diff
+	iostats "$block" 1
+	snapshot_on "$brd3"
+	for op in randread randwrite; do
+		# Reads fall through. Then all is written once, so that writes overwrite.
+		if [ $op = randwrite ]; then
+			dd if=/dev/zero "of=$block" bs=4k count=16384 oflag=direct status=none
+			dd if=/dev/zero "of=$dm" bs=4k count=16384 oflag=direct status=none
+		fi
+		for depth in 1 32; do
+			measure memdiff $op libaio $depth "snapshot=$dm" "strata=$block"
+		done
+	done
+	block_off
+	memdiff_off
+	dm_off
+}
+
+file_set() {
+	local op depth
+	image_on
+	strata_mkdisk file.image "path=$image" direct=1
+	block_on file.image
+	iostats "$block" 1
+	loop_on
+	for op in randread randwrite; do
+		for depth in 1 32; do
+			measure file $op libaio $depth "loop=$loop" "strata=$block"
+		done
+	done
+	loop_off
+	block_off
+	strata_remove disks/file.image
+}
+
+null_set
+brd_on
+mem_set
+memdiff_set
+file_set
