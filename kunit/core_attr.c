@@ -129,7 +129,7 @@ static const struct number numbers[] = {
 	REFUSED("1\n2"),
 	REFUSED("1\t"),
 	REFUSED("1\0"),
-	REFUSED("1\0" "2"),
+	REFUSED("1\0x"),
 	REFUSED("\0"),
 	REFUSED("1KK"),
 	REFUSED("1KB"),

@@ -100,7 +100,7 @@ static void sizes(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(all_sizes); i++) {
 		const struct sizes *s = &all_sizes[i];
-		struct strata_disk *disk = alloc(test, "fake.sizes");
+		struct strata_disk *disk = alloc(test, "fake.blocks");
 		const char *why = NULL;
 		int err;
 

@@ -85,11 +85,12 @@ static void names(struct kunit *test)
 {
 	struct fake_disk *fake = memory(test, false);
 	struct strata_handle *a, *b, *h;
-	char other[STRATA_NAME_MAX];
+	char other[STRATA_NAME_MAX], name[STRATA_NAME_MAX + 6];
 
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
 	a = attach(test, fake, "block.a", STRATA_CLAIM_SHARED, NULL, NULL);
-	b = attach(test, fake, "a.name-longer-than-the-buffer-0123456789-0123456789-0123456789-012345",
-		   STRATA_CLAIM_SHARED, NULL, NULL);
+	b = attach(test, fake, name, STRATA_CLAIM_SHARED, NULL, NULL);
 	kunit_release_action(test, detach, a);
 	h = strata_handle_attach(fake->disk, "block.c", STRATA_CLAIM_STABLE, NULL, NULL,
 				 NULL, other);

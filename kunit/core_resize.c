@@ -13,11 +13,11 @@
 #define MOST	4
 #define EVENTS	64
 
-enum what { TOLD, SHRUNK, DEAD };
+enum news { TOLD, SHRUNK, DEAD };
 
 /* Something that happened, with the sizes of all disks at that time. */
 struct event {
-	enum what what;
+	enum news kind;
 	struct strata_disk *disk;
 	sector_t capacity;
 	sector_t sizes[MOST];
@@ -34,7 +34,7 @@ struct tower {
 	unsigned int nr_events;
 };
 
-static void happens(struct tower *t, enum what what, struct strata_disk *disk,
+static void happens(struct tower *t, enum news kind, struct strata_disk *disk,
 		    sector_t capacity)
 {
 	struct event *e = &t->events[t->nr_events];
@@ -42,7 +42,7 @@ static void happens(struct tower *t, enum what what, struct strata_disk *disk,
 
 	if (t->nr_events++ >= EVENTS)
 		return;
-	e->what = what;
+	e->kind = kind;
 	e->disk = disk;
 	e->capacity = capacity;
 	for (i = 0; i < t->nr; i++) {
@@ -150,7 +150,7 @@ static struct tower *make_diamond(struct kunit *test)
 }
 
 /* The one event of a kind at a disk. */
-static struct event *event_of(struct tower *t, enum what what, unsigned int disk)
+static struct event *event_of(struct tower *t, enum news kind, unsigned int disk)
 {
 	struct event *found = NULL;
 	unsigned int i;
@@ -158,7 +158,7 @@ static struct event *event_of(struct tower *t, enum what what, unsigned int disk
 	for (i = 0; i < t->nr_events; i++) {
 		struct event *e = &t->events[i];
 
-		if (e->what != what || e->disk != t->disks[disk])
+		if (e->kind != kind || e->disk != t->disks[disk])
 			continue;
 		KUNIT_EXPECT_NULL(t->test, found);
 		found = e;

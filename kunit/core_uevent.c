@@ -162,7 +162,7 @@ static void expect_heard(struct kunit *test, struct ear *ear, int times)
 
 static int send(struct gendisk *gd, char *key)
 {
-	char *envp[] = { key, NULL };
+	char *envp[2] = { key };
 
 	return kobject_uevent_env(&disk_to_dev(gd)->kobj, KOBJ_CHANGE, envp);
 }

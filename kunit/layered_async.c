@@ -4,6 +4,7 @@
 #include "../drivers/layers/ram.h"
 #include "layered_fake.h"
 #include "layered_kit.h"
+#include "status.h"
 
 #define SECTORS 512
 
@@ -68,7 +69,7 @@ static void read(struct kunit *test)
 	memset(want + 10 * 512, 0, 512);
 	kit_write(test, kit->disk, 20, 1, 3);
 	fake_pattern(want + 20 * 512, 512, 20, 3);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
 				      SZ_64K), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, want, SZ_64K);
 	kit_expect(test, kit->disk, 4, 2, 2);
@@ -95,7 +96,7 @@ static void read_two(struct kunit *test)
 		if (i % 5 == 0 || i % 3 == 0)
 			fake_pattern(want + i * 512, 512, i, i % 5 ? 2 : 3);
 	}
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
 				      SZ_32K), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, want, SZ_32K);
 }
@@ -146,7 +147,7 @@ static void write_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&fb->ends), 0);
 	kit_expect(test, kit->disk, 0, 8, 1);
 	fake_layer_release(fake, FAKE_END);
-	KUNIT_EXPECT_EQ(test, fake_bio_wait(test, fb), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_bio_wait(test, fb), BLK_STS_OK);
 	kit_expect(test, kit->disk, 0, 8, 2);
 }
 
@@ -170,9 +171,9 @@ static void write_errors(struct kunit *test)
 		else
 			fake->fail[step] = BLK_STS_NOSPC;
 		fake->last_end = BLK_STS_OK;
-		KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 0,
+		EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 0,
 					      buf, SZ_4K), BLK_STS_NOSPC);
-		KUNIT_EXPECT_EQ(test, fake->last_end, step == FAKE_WRITE ?
+		EXPECT_SAME_STS(test, fake->last_end, step == FAKE_WRITE ?
 				BLK_STS_NOSPC : BLK_STS_OK);
 		kit_expect(test, kit->disk, 0, 8, 1);
 	}
@@ -183,7 +184,7 @@ static void write_errors(struct kunit *test)
 	fake_disk_fail(fake->store, &(struct fake_error) {
 		.op = REQ_OP_WRITE_ZEROES, .nr = SECTORS + 64,
 		.status = BLK_STS_IOERR, .times = 1 });
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 20, buf,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 20, buf,
 				      SZ_4K), BLK_STS_IOERR);
 	kit_expect(test, kit->disk, 20, 8, 1);
 }
@@ -199,7 +200,7 @@ static void read_errors(struct kunit *test)
 	fake_layer_poke(fake, 4, 4, 2);
 	if (!fake->sync_lookup) {
 		fake->fail[FAKE_LOOKUP] = BLK_STS_MEDIUM;
-		KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
+		EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
 					      buf, SZ_8K), BLK_STS_MEDIUM);
 	}
 	if (fake->store)
@@ -208,7 +209,7 @@ static void read_errors(struct kunit *test)
 			.status = BLK_STS_MEDIUM, .times = 1 });
 	else
 		fake->fail[FAKE_READ] = BLK_STS_MEDIUM;
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, buf,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, buf,
 				      SZ_8K), BLK_STS_MEDIUM);
 	kit_expect(test, kit->disk, 4, 4, 2);
 	kit_expect(test, kit->disk, 8, 4, 1);
@@ -223,7 +224,7 @@ static void unmap_and_flush(struct kunit *test)
 		       FAKE(fake, .write_through = true), DISK(base)) });
 
 	kit_write(test, kit->disk, 0, 32, 2);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 4, 8),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 4, 8),
 			BLK_STS_OK);
 	kit_expect(test, kit->disk, 0, 4, 2);
 	kit_expect(test, kit->disk, 4, 8, 0);
@@ -232,14 +233,14 @@ static void unmap_and_flush(struct kunit *test)
 	kit_expect(test, base->disk, 0, 4, 2);
 	kit_expect(test, base->disk, 4, 8, 0);
 	fake->fail[FAKE_UNMAP] = BLK_STS_IOERR;
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
 					 0, 8), BLK_STS_IOERR);
 
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, fake->count[FAKE_FLUSH], 1);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_FLUSH), 1);
 	fake->fail[FAKE_FLUSH] = BLK_STS_IOERR;
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_IOERR);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_IOERR);
 }
 
 /* As a read cache in the middle: spec A3, and inserts that fail. */
@@ -296,14 +297,14 @@ static void starved(struct kunit *test)
 	}
 	fake_disk_ends(base, FAKE_SOFTIRQ, 0);
 	kit_starve(kit, true);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
 				      SECTORS * 512), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, want, SECTORS * 512);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 0, want,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 0, want,
 				      SECTORS * 512), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_OK);
 	kit_starve(kit, false);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
 				      SECTORS * 512), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, want, SECTORS * 512);
 }
@@ -317,9 +318,9 @@ static void nowait(struct kunit *test)
 	void *buf = fake_buffer(test, SZ_4K, 0, 2);
 	void *got = fake_buffer(test, SZ_4K, 0, 0);
 
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_NOWAIT,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_NOWAIT,
 				      0, buf, SZ_4K), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
 				      0, got, SZ_4K), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, buf, SZ_4K);
 }

@@ -3,6 +3,7 @@
 #include <linux/sizes.h>
 #include "../drivers/layers/ram.h"
 #include "layered_kit.h"
+#include "status.h"
 
 static unsigned int reads(struct fake_disk *fake)
 {
@@ -50,13 +51,13 @@ static void hit_after_miss(struct kunit *test)
 	/* Should the base be asked for what is cached, that shows. */
 	fake_disk_poke(base, 4, evil, SZ_4K);
 
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
 				      SZ_16K), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, want, SZ_16K);
 	/* Not 8 and 22, which the cache is not asked for; both were there. */
 	KUNIT_EXPECT_EQ(test, kit_present(kit, 1), 32);
 	fake_disk_forget(base);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, got,
 				      SZ_16K), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, want, SZ_16K);
 	KUNIT_EXPECT_EQ(test, reads(base), 0);
@@ -141,7 +142,7 @@ static void error(struct kunit *test)
 
 	fake_disk_fail(base, &(struct fake_error) {
 		.op = REQ_OP_READ, .nr = 64, .status = BLK_STS_MEDIUM, .times = 1 });
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, buf,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0, buf,
 				      SZ_4K), BLK_STS_MEDIUM);
 	KUNIT_EXPECT_EQ(test, kit_present(kit, 0), 0);
 	kit_expect(test, kit->disk, 0, 8, 1);
@@ -165,7 +166,7 @@ static void let_go(struct kunit *test, struct fake_disk *base,
 		   struct fake_bio *fb)
 {
 	fake_disk_release(base, 1);
-	KUNIT_EXPECT_EQ(test, fake_bio_wait(test, fb), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_bio_wait(test, fb), BLK_STS_OK);
 	fake_disk_ends(base, FAKE_INLINE, 0);
 }
 
@@ -181,10 +182,10 @@ static void races(struct kunit *test)
 	/* A write and an unmap. */
 	fb = held_read(test, kit, base, buf, 0);
 	kit_write(test, kit->disk, 98, 2, 2);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 104, 3),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 104, 3),
 			BLK_STS_OK);
 	kit_write(test, kit->disk, 110, 1, 2);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 110, 1),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 110, 1),
 			BLK_STS_OK);
 	let_go(test, base, fb);
 	kit_expect(test, kit->disk, 96, 2, 1);
@@ -195,7 +196,7 @@ static void races(struct kunit *test)
 	kit_expect(test, kit->disk, 110, 1, 0);
 
 	/* A shrink, and a growth that brings other data. */
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
 					 0, 128), BLK_STS_OK);
 	kit = kit_new(test, &(struct kit_config) {
 		LAYERS(RAM(.read_cache = true), DISK(base)) });
@@ -240,7 +241,7 @@ static void through(struct kunit *test)
 
 	kit_expect(test, kit->disk, 0, 32, 1);
 	kit_write(test, kit->disk, 10, 10, 2);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 15, 2),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 15, 2),
 			BLK_STS_OK);
 	fake_disk_forget(base);
 	kit_expect(test, kit->disk, 0, 10, 1);

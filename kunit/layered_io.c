@@ -4,6 +4,7 @@
 #include "conformance.h"
 #include "../drivers/layers/ram.h"
 #include "layered_kit.h"
+#include "status.h"
 
 static void conformance(struct kunit *test)
 {
@@ -74,7 +75,7 @@ static void alternating(struct kunit *test)
 		fake_disk_forget(base);
 		fake_disk_ends(base, starve ? FAKE_SOFTIRQ : FAKE_INLINE, 0);
 		memset(got, 0, SZ_1M);
-		KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
+		EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
 					      got, SZ_1M), BLK_STS_OK);
 		KIT_EXPECT_SAME(test, got, want, SZ_1M);
 		KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_READ), 1024);
@@ -98,7 +99,7 @@ static void error_of_a_part(struct kunit *test)
 		fake_disk_fail(base, &(struct fake_error) {
 			.op = REQ_OP_READ, .sector = bad[i], .nr = 1,
 			.status = BLK_STS_MEDIUM, .times = 1 });
-		KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
+		EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ, 0,
 					      buf, SZ_32K), BLK_STS_MEDIUM);
 		fake_disk_fail_none(base);
 	}
@@ -136,7 +137,7 @@ static void write_through(struct kunit *test)
 	void *buf = fake_buffer(test, SZ_4K, 8, 2);
 	void *got = fake_buffer(test, SZ_4K, 8, 0);
 
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_FUA,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_FUA,
 				      8, buf, SZ_4K), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_WRITE), 1);
 	KUNIT_EXPECT_TRUE(test, base->log[0].opf & REQ_FUA);
@@ -149,7 +150,7 @@ static void write_through(struct kunit *test)
 
 	fake_disk_fail(base, &(struct fake_error) {
 		.op = REQ_OP_WRITE, .nr = 64, .status = BLK_STS_NOSPC, .times = 1 });
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 16, buf,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 16, buf,
 				      SZ_4K), BLK_STS_NOSPC);
 }
 
@@ -172,7 +173,7 @@ static void two_disks(struct kunit *test)
 		KIT_EXPECT_SAME(test, got, want, SZ_4K);
 		fake_disk_peek(b, 8, got, SZ_4K);
 		KIT_EXPECT_SAME(test, got, want, SZ_4K);
-		KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk,
+		EXPECT_SAME_STS(test, fake_range(test, kit->disk,
 						 REQ_OP_WRITE_ZEROES, 8, 4),
 				BLK_STS_OK);
 		kit_expect(test, kit->disk, 8, 4, 0);
@@ -185,7 +186,7 @@ static void two_disks(struct kunit *test)
 	fake_disk_fail(a, &(struct fake_error) {
 		.op = REQ_OP_WRITE, .nr = 64, .status = BLK_STS_TRANSPORT,
 		.times = 1 });
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 8, want,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 8, want,
 				      SZ_4K), BLK_STS_TRANSPORT);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(b, REQ_OP_WRITE), 0);
 }
@@ -197,13 +198,13 @@ static void flush(struct kunit *test)
 
 	/* Nothing to flush, and nothing below the write path is. */
 	kit = kit_new(test, &(struct kit_config) { LAYERS(RAM(), DISK(base)) });
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_FLUSH), 0);
 
 	kit = kit_new(test, &(struct kit_config) {
 		LAYERS(RAM(.write_through = true), DISK(kit_base(test, 64, 1))) });
 	base = kit->made_of[1].disk->private;
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_FLUSH), 1);
 }
 
@@ -225,14 +226,14 @@ static void flush_reaches(struct kunit *test)
 	fake_disk_release(b, 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&fb->ends), 0);
 	fake_disk_release(a, 1);
-	KUNIT_EXPECT_EQ(test, fake_bio_wait(test, fb), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_bio_wait(test, fb), BLK_STS_OK);
 
 	fake_disk_ends(a, FAKE_INLINE, 0);
 	fake_disk_ends(b, FAKE_INLINE, 0);
 	fake_disk_fail(b, &(struct fake_error) {
 		.op = REQ_OP_FLUSH, .nr = 64, .status = BLK_STS_IOERR, .times = 1 });
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_IOERR);
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_IOERR);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_OK);
 }
 
 static void unmap(struct kunit *test)
@@ -243,7 +244,7 @@ static void unmap(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, kit->disk->unmap, STRATA_UNMAP_ZEROES);
 	kit_write(test, kit->disk, 0, 64, 2);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 3, 100),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 3, 100),
 			BLK_STS_OK);
 	kit_expect(test, kit->disk, 0, 3, 2);
 	kit_expect(test, kit->disk, 3, 100, 0);
@@ -253,7 +254,7 @@ static void unmap(struct kunit *test)
 	kit_expect(test, kit->disk, 49, 1, 0);
 	kit_expect(test, kit->disk, 50, 1, 3);
 	kit_expect(test, kit->disk, 51, 1, 0);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
 					 0, 256), BLK_STS_OK);
 	kit_expect(test, kit->disk, 0, 256, 0);
 	KUNIT_EXPECT_EQ(test, kit_committed(kit, 0), RAM_RANGE_BYTES);
@@ -271,13 +272,13 @@ static void unmap_ignored(struct kunit *test)
 		LAYERS(RAM(.write_through = true), DISK(base)) });
 
 	kit_write(test, kit->disk, 0, 16, 1);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 0, 16),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 0, 16),
 			BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 60, 16),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 60, 16),
 			BLK_STS_TARGET);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_DISCARD), 0);
 	kit_expect(test, kit->disk, 0, 16, 1);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
 					 0, 8), BLK_STS_OK);
 	kit_expect(test, kit->disk, 0, 8, 0);
 	kit_expect(test, kit->disk, 8, 8, 1);
@@ -293,7 +294,7 @@ static void read_only(struct kunit *test)
 	kit_expect(test, kit->disk, 0, 64, 1);
 	KUNIT_EXPECT_NE(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 0, buf,
 				      SZ_4K), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, fake_flush(test, kit->disk), BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_flush(test, kit->disk), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, fake_disk_count(base, REQ_OP_FLUSH), 0);
 }
 
@@ -305,7 +306,7 @@ static void resize_below(struct kunit *test)
 		LAYERS(RAM(), DISK(base)) });
 
 	kit_write(test, kit->disk, 200, 16, 2);
-	KUNIT_EXPECT_EQ(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 216, 8),
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 216, 8),
 			BLK_STS_OK);
 	strata_disk_resize(base->disk, 128);
 	KUNIT_EXPECT_EQ(test, strata_disk_capacity(kit->disk), 128);
@@ -382,11 +383,11 @@ static void nowait(struct kunit *test)
 		LAYERS(RAM(.limit = SZ_8K), DISK(base)) });
 	void *buf = fake_buffer(test, SZ_32K, 0, 2);
 
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_NOWAIT,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_NOWAIT,
 				      0, buf, SZ_4K), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
 				      8, buf, SZ_4K), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_NOWAIT,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_NOWAIT,
 				      8, buf, SZ_16K), BLK_STS_NOSPC);
 	kit_expect(test, kit->disk, 8, 32, 1);
 	KUNIT_EXPECT_EQ(test, kit_committed(kit, 0), PAGE_SIZE);
@@ -394,10 +395,10 @@ static void nowait(struct kunit *test)
 	/* Split, with nothing but the reserve, and that in use. */
 	kit_write(test, kit->disk, 10, 1, 2);
 	base->again = true;
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
 				      16, buf, SZ_4K), BLK_STS_AGAIN);
 	base->again = false;
-	KUNIT_EXPECT_EQ(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_READ | REQ_NOWAIT,
 				      8, buf, SZ_4K), BLK_STS_OK);
 }
 

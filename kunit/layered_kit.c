@@ -4,6 +4,7 @@
 #include <strata/test.h>
 #include "../drivers/layers/ram.h"
 #include "layered_kit.h"
+#include "status.h"
 
 static bool is_ram(const struct kit_layer *config)
 {
@@ -176,7 +177,7 @@ void kit_expect(struct kunit *test, struct strata_disk *disk, sector_t sector,
 	void *want = fake_buffer(test, bytes, sector, seed);
 	void *got = fake_buffer(test, bytes, sector, 0x5a5a);
 
-	KUNIT_EXPECT_EQ(test, fake_rw(test, disk, REQ_OP_READ, sector, got,
+	EXPECT_SAME_STS(test, fake_rw(test, disk, REQ_OP_READ, sector, got,
 				      bytes), BLK_STS_OK);
 	KIT_EXPECT_SAME(test, got, want, bytes);
 	kunit_kfree(test, got);
@@ -189,7 +190,7 @@ void kit_write(struct kunit *test, struct strata_disk *disk, sector_t sector,
 {
 	void *buf = fake_buffer(test, nr << SECTOR_SHIFT, sector, seed);
 
-	KUNIT_EXPECT_EQ(test, fake_rw(test, disk, REQ_OP_WRITE, sector, buf,
+	EXPECT_SAME_STS(test, fake_rw(test, disk, REQ_OP_WRITE, sector, buf,
 				      nr << SECTOR_SHIFT), BLK_STS_OK);
 	kunit_kfree(test, buf);
 }

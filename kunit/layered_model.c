@@ -12,6 +12,7 @@
 #include "../drivers/layers/ram.h"
 #include "layered_fake.h"
 #include "layered_kit.h"
+#include "status.h"
 
 /* Of the disk, and of one operation. */
 #define SECTORS		2048
@@ -235,7 +236,7 @@ static void one_by_one(struct kunit *test)
 				      "seed %u, step %u", seed, i);
 	}
 	for (i = 0; i < SECTORS; i += MAX_SECTORS) {
-		KUNIT_EXPECT_EQ(test, fake_rw(test, m.disk, REQ_OP_READ, i, buf,
+		EXPECT_SAME_STS(test, fake_rw(test, m.disk, REQ_OP_READ, i, buf,
 					      MAX_SECTORS * 512), BLK_STS_OK);
 		KUNIT_EXPECT_TRUE(test, model_read(&m, i, buf, MAX_SECTORS * 512));
 	}

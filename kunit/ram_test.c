@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include "../drivers/layers/ram.h"
 #include "fake_disk.h"
+#include "status.h"
 
 /**
  * struct bench - a RAM layer on its own
@@ -129,9 +130,9 @@ static void presence(struct kunit *test)
 	struct bench *b = bench_new(test, 0, SZ_1M, true);
 
 	expect_run(b, 0, 2048, STRATA_RUN_ABSENT, 2048, 0);
-	KUNIT_EXPECT_EQ(test, put(b, 3, 1, 1, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, put(b, 5, 7, 1, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, put(b, 1000, 1, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 3, 1, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 5, 7, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 1000, 1, 1, 0), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), 3 * PAGE_SIZE);
 	expect_run(b, 0, 8, STRATA_RUN_ABSENT, 3, 0);
 	expect_run(b, 2, 1, STRATA_RUN_ABSENT, 1, 0);
@@ -142,7 +143,7 @@ static void presence(struct kunit *test)
 	expect_run(b, 12, 2000, STRATA_RUN_ABSENT, 988, 0);
 	expect_run(b, 1000, 2000, STRATA_RUN_HERE, 1, 1);
 	expect_run(b, 1001, 2000, STRATA_RUN_ABSENT, 2000, 0);
-	KUNIT_EXPECT_EQ(test, put(b, 6, 1, 2, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 6, 1, 2, 0), BLK_STS_OK);
 	expect_run(b, 6, 1, STRATA_RUN_HERE, 1, 2);
 	expect_run(b, 7, 5, STRATA_RUN_HERE, 5, 1);
 }
@@ -151,15 +152,15 @@ static void unmap_frees(struct kunit *test)
 {
 	struct bench *b = bench_new(test, SZ_1M, SZ_1M, false);
 
-	KUNIT_EXPECT_EQ(test, put(b, 4, 64, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 4, 64, 1, 0), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), 9 * PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, cut(b, 10, 30), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 10, 30), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), 6 * PAGE_SIZE);
 	expect_run(b, 4, 64, STRATA_RUN_HERE, 6, 1);
 	expect_run(b, 10, 64, STRATA_RUN_ABSENT, 30, 0);
 	expect_run(b, 40, 28, STRATA_RUN_HERE, 28, 1);
-	KUNIT_EXPECT_EQ(test, cut(b, 0, 10), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 40, 2000), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 0, 10), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 40, 2000), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), 0);
 	expect_run(b, 0, 2048, STRATA_RUN_ABSENT, 2048, 0);
 }
@@ -169,7 +170,7 @@ static void unmap_hides(struct kunit *test)
 	struct bench *b = bench_new(test, 0, SZ_1M, true);
 	struct ram *ram = to_ram(b->layer);
 
-	KUNIT_EXPECT_EQ(test, cut(b, 10, 10), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 10, 10), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), RAM_RANGE_BYTES);
 	expect_run(b, 0, 100, STRATA_RUN_ABSENT, 10, 0);
 	expect_run(b, 10, 100, STRATA_RUN_ZERO, 10, 0);
@@ -177,25 +178,25 @@ static void unmap_hides(struct kunit *test)
 	expect_run(b, 20, 100, STRATA_RUN_ABSENT, 100, 0);
 
 	/* Present beats zero, and zero is there again after it. */
-	KUNIT_EXPECT_EQ(test, put(b, 12, 2, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 12, 2, 1, 0), BLK_STS_OK);
 	expect_run(b, 10, 100, STRATA_RUN_ZERO, 2, 0);
 	expect_run(b, 12, 100, STRATA_RUN_HERE, 2, 1);
 	expect_run(b, 14, 100, STRATA_RUN_ZERO, 6, 0);
-	KUNIT_EXPECT_EQ(test, cut(b, 12, 1), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 12, 1), BLK_STS_OK);
 	expect_run(b, 10, 3, STRATA_RUN_ZERO, 3, 0);
 	expect_run(b, 13, 1, STRATA_RUN_HERE, 1, 1);
 
 	/* Neighbours and overlaps become one range. */
-	KUNIT_EXPECT_EQ(test, cut(b, 20, 5), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 5, 5), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 20, 5), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 5, 5), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, ram->nr_zeroes, 1);
-	KUNIT_EXPECT_EQ(test, cut(b, 40, 1), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 30, 1), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 0, 1), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 40, 1), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 30, 1), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 0, 1), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, ram->nr_zeroes, 4);
-	KUNIT_EXPECT_EQ(test, cut(b, 1, 38), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 1, 38), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, ram->nr_zeroes, 2);
-	KUNIT_EXPECT_EQ(test, cut(b, 39, 1), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 39, 1), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, ram->nr_zeroes, 1);
 	KUNIT_EXPECT_EQ(test, used(b), RAM_RANGE_BYTES);
 	expect_run(b, 0, 100, STRATA_RUN_ZERO, 41, 0);
@@ -210,9 +211,9 @@ static void unmap_costs(struct kunit *test)
 	unsigned int i;
 
 	b->layer->end = STRATA_SECTORS_MAX;
-	KUNIT_EXPECT_EQ(test, put(b, 1ULL << 30, 8, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 1ULL << 30, 8, 1, 0), BLK_STS_OK);
 	for (i = 0; i < 256; i++, sector += max)
-		KUNIT_EXPECT_EQ(test, cut(b, sector, max), BLK_STS_OK);
+		EXPECT_SAME_STS(test, cut(b, sector, max), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), RAM_RANGE_BYTES);
 	expect_run(b, 1ULL << 30, 1000, STRATA_RUN_ZERO, 1000, 0);
 
@@ -220,12 +221,12 @@ static void unmap_costs(struct kunit *test)
 	for (i = 0; cut(b, 2 * i, 1) == BLK_STS_OK; i++)
 		;
 	KUNIT_EXPECT_EQ(test, i, SZ_64K / RAM_RANGE_BYTES);
-	KUNIT_EXPECT_EQ(test, cut(b, 2 * i, 1), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, cut(b, 2 * i, 1), BLK_STS_NOSPC);
 	expect_run(b, 2 * i, 1, STRATA_RUN_ABSENT, 1, 0);
 	/* What fills gaps costs nothing, and gives back. */
-	KUNIT_EXPECT_EQ(test, cut(b, 0, 100), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 0, 100), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), SZ_64K - 50 * RAM_RANGE_BYTES);
-	KUNIT_EXPECT_EQ(test, cut(b, 2 * i, 1), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 2 * i, 1), BLK_STS_OK);
 }
 
 static void limit(struct kunit *test)
@@ -233,17 +234,17 @@ static void limit(struct kunit *test)
 	struct bench *b = bench_new(test, SZ_1M, SZ_16K, false);
 	unsigned int i;
 
-	KUNIT_EXPECT_EQ(test, put(b, 0, 40, 1, 0), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, put(b, 0, 40, 1, 0), BLK_STS_NOSPC);
 	KUNIT_EXPECT_EQ(test, used(b), SZ_16K);
 	expect_run(b, 0, 40, STRATA_RUN_HERE, 32, 1);
-	KUNIT_EXPECT_EQ(test, put(b, 0, 32, 2, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, put(b, 32, 1, 2, 0), BLK_STS_NOSPC);
-	KUNIT_EXPECT_EQ(test, put(b, 32, 1, 2, REQ_NOWAIT), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, put(b, 0, 32, 2, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 32, 1, 2, 0), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, put(b, 32, 1, 2, REQ_NOWAIT), BLK_STS_NOSPC);
 	/* What is freed can be used again at once, though readers may linger. */
 	for (i = 0; i < 64; i++) {
-		KUNIT_EXPECT_EQ(test, cut(b, 0, 32), BLK_STS_OK);
+		EXPECT_SAME_STS(test, cut(b, 0, 32), BLK_STS_OK);
 		KUNIT_EXPECT_EQ(test, used(b), 0);
-		KUNIT_EXPECT_EQ(test, put(b, 0, 32, i + 3, 0), BLK_STS_OK);
+		EXPECT_SAME_STS(test, put(b, 0, 32, i + 3, 0), BLK_STS_OK);
 	}
 	expect_run(b, 0, 32, STRATA_RUN_HERE, 32, i + 2);
 }
@@ -253,14 +254,14 @@ static void nowait(struct kunit *test)
 {
 	struct bench *b = bench_new(test, SZ_1M, SZ_16K, false);
 
-	KUNIT_EXPECT_EQ(test, put(b, 8, 1, 1, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, put(b, 4, 40, 2, REQ_NOWAIT), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, put(b, 8, 1, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 4, 40, 2, REQ_NOWAIT), BLK_STS_NOSPC);
 	KUNIT_EXPECT_EQ(test, used(b), PAGE_SIZE);
 	expect_run(b, 0, 8, STRATA_RUN_ABSENT, 8, 0);
 	expect_run(b, 8, 40, STRATA_RUN_HERE, 1, 1);
 	expect_run(b, 9, 40, STRATA_RUN_ABSENT, 40, 0);
 	rcu_barrier();
-	KUNIT_EXPECT_EQ(test, put(b, 4, 28, 2, REQ_NOWAIT), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 4, 28, 2, REQ_NOWAIT), BLK_STS_OK);
 	expect_run(b, 4, 28, STRATA_RUN_HERE, 28, 2);
 }
 
@@ -284,16 +285,16 @@ static void resize_own(struct kunit *test)
 {
 	struct bench *b = bench_new(test, SZ_64K, SZ_1M, true);
 
-	KUNIT_EXPECT_EQ(test, put(b, 0, 128, 1, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 96, 8), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 0, 128, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 96, 8), BLK_STS_OK);
 	shrink(b, 60);
 	KUNIT_EXPECT_EQ(test, used(b), 8 * PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, put(b, 59, 2, 2, 0), BLK_STS_TARGET);
+	EXPECT_SAME_STS(test, put(b, 59, 2, 2, 0), BLK_STS_TARGET);
 	grow(b, 200);
 	expect_run(b, 0, 200, STRATA_RUN_HERE, 60, 1);
 	expect_run(b, 60, 140, STRATA_RUN_ZERO, 140, 0);
-	KUNIT_EXPECT_EQ(test, put(b, 70, 1, 3, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, put(b, 150, 1, 3, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 70, 1, 3, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 150, 1, 3, 0), BLK_STS_OK);
 	expect_run(b, 60, 140, STRATA_RUN_ZERO, 10, 0);
 	expect_run(b, 70, 140, STRATA_RUN_HERE, 1, 3);
 	expect_run(b, 71, 100, STRATA_RUN_ZERO, 79, 0);
@@ -307,9 +308,9 @@ static void resize_from_below(struct kunit *test)
 	struct bench *b = bench_new(test, 0, SZ_1M, true);
 
 	b->layer->end = 128;
-	KUNIT_EXPECT_EQ(test, put(b, 0, 128, 1, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 50, 20), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 80, 8), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 0, 128, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 50, 20), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 80, 8), BLK_STS_OK);
 	shrink(b, 60);
 	KUNIT_EXPECT_EQ(test, used(b), 7 * PAGE_SIZE + RAM_RANGE_BYTES);
 	grow(b, 128);
@@ -324,10 +325,10 @@ static void inserts(struct kunit *test)
 	u64 cookie;
 
 	b->layer->end = 128;
-	KUNIT_EXPECT_EQ(test, put(b, 4, 2, 1, 0), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, cut(b, 10, 2), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 4, 2, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 10, 2), BLK_STS_OK);
 	cookie = look(b, 0, 4, 0).cookie;
-	KUNIT_EXPECT_EQ(test, insert(b, 0, 16, 2, cookie), BLK_STS_OK);
+	EXPECT_SAME_STS(test, insert(b, 0, 16, 2, cookie), BLK_STS_OK);
 	expect_run(b, 4, 1, STRATA_RUN_HERE, 1, 1);
 	expect_run(b, 0, 4, STRATA_RUN_HERE, 4, 2);
 	expect_run(b, 6, 100, STRATA_RUN_HERE, 4, 2);
@@ -336,24 +337,24 @@ static void inserts(struct kunit *test)
 	expect_run(b, 16, 10, STRATA_RUN_ABSENT, 10, 0);
 
 	/* Nothing of it stays when there is nothing to insert. */
-	KUNIT_EXPECT_EQ(test, cut(b, 32, 8), BLK_STS_OK);
-	KUNIT_EXPECT_EQ(test, insert(b, 32, 8, 2, cookie), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 32, 8), BLK_STS_OK);
+	EXPECT_SAME_STS(test, insert(b, 32, 8, 2, cookie), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(b), 2 * PAGE_SIZE + 2 * RAM_RANGE_BYTES);
 
 	/* Too late, and too far. */
 	shrink(b, 100);
 	grow(b, 128);
-	KUNIT_EXPECT_EQ(test, insert(b, 40, 8, 2, cookie), BLK_STS_OK);
+	EXPECT_SAME_STS(test, insert(b, 40, 8, 2, cookie), BLK_STS_OK);
 	expect_run(b, 40, 8, STRATA_RUN_ABSENT, 8, 0);
 	cookie = look(b, 40, 8, 0).cookie;
-	KUNIT_EXPECT_EQ(test, insert(b, 124, 8, 2, cookie), BLK_STS_OK);
+	EXPECT_SAME_STS(test, insert(b, 124, 8, 2, cookie), BLK_STS_OK);
 	expect_run(b, 124, 8, STRATA_RUN_HERE, 4, 2);
 	expect_run(b, 128, 4, STRATA_RUN_ABSENT, 4, 0);
-	KUNIT_EXPECT_EQ(test, insert(b, 40, 8, 2, cookie), BLK_STS_OK);
+	EXPECT_SAME_STS(test, insert(b, 40, 8, 2, cookie), BLK_STS_OK);
 	expect_run(b, 40, 8, STRATA_RUN_HERE, 8, 2);
 
 	/* What was inserted goes when it is gone below; what was written stays. */
-	KUNIT_EXPECT_EQ(test, put(b, 42, 2, 3, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 42, 2, 3, 0), BLK_STS_OK);
 	b->layer->ops->below_shrunk(b->layer, 41);
 	expect_run(b, 40, 8, STRATA_RUN_HERE, 1, 2);
 	expect_run(b, 41, 7, STRATA_RUN_ABSENT, 1, 0);
@@ -545,7 +546,7 @@ static void churn(struct kunit *test)
 	schedule_timeout_uninterruptible(3 * HZ);
 	WRITE_ONCE(race.stop, true);
 	wait_for_completion(&race.done);
-	KUNIT_EXPECT_EQ(test, cut(race.b, 0, RACE_SECTORS), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(race.b, 0, RACE_SECTORS), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, used(race.b), 0);
 	rcu_barrier();
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&to_ram(race.b->layer)->dying), 0);

@@ -330,7 +330,8 @@ static void update_ends(struct layered *l, bool shrink)
 		smp_mb();
 		if (layer->end < old && layer->ops->shrunk)
 			layer->ops->shrunk(layer, end);
-		if (layer->below_end < old_below && layer->read_cache)
+		if (layer->below_end < old_below && layer->read_cache &&
+		    layer->ops->below_shrunk)
 			layer->ops->below_shrunk(layer, below_end);
 		/* A disk hides all that is below it. */
 		below_end = layer->disk ? end : min(end, below_end);

@@ -38,19 +38,22 @@ static struct ram_desc *to_ram_desc(struct strata_desc *desc)
  */
 blk_status_t ram_charge(struct ram *ram, unsigned long bytes, bool nowait)
 {
+	long used = atomic_long_read(&ram->committed);
+
 	for (;;) {
 		unsigned long limit = READ_ONCE(ram->limit);
-		unsigned long used = atomic_long_add_return(bytes,
-							    &ram->committed);
 
-		if (likely(used + atomic_long_read(&ram->dying) <= limit))
-			return BLK_STS_OK;
-		atomic_long_sub(bytes, &ram->committed);
-		if (used > limit)
+		if (unlikely(used + bytes > limit))
 			return BLK_STS_NOSPC;
-		if (nowait)
-			return BLK_STS_AGAIN;
-		rcu_barrier();
+		if (unlikely(used + bytes + atomic_long_read(&ram->dying) > limit)) {
+			if (nowait)
+				return BLK_STS_AGAIN;
+			rcu_barrier();
+			used = atomic_long_read(&ram->committed);
+		} else if (atomic_long_try_cmpxchg(&ram->committed, &used,
+						   used + bytes)) {
+			return BLK_STS_OK;
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ static inline void strata_layer_io_end(struct strata_layer_io *io,
  *	before must not bring data back: the layer compares with strata_layer.end
  *	where it makes sectors present. Process context. May be NULL
  * @below_shrunk: what is below ends at @end now. Forget what insert_absent has
- *	stored beyond. Only for a read cache. Process context
+ *	stored beyond. Only for a read cache. Process context. May be NULL
  *
  * A layer in memory. Task context; none of them waits for I/O, and with
  * REQ_NOWAIT in the bio's or @opf's flags none sleeps:

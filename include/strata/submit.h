@@ -86,6 +86,7 @@ static inline void strata_submit_bio(struct strata_nexus *nexus,
  * @disk: the disk below; the bio's sector must already be one of @disk's
  *
  * Context: in a map, as its last act: ``return strata_remap(ctx, below);``
+ * Return: STRATA_REMAPPED.
  */
 static inline enum strata_map strata_remap(struct strata_ctx *ctx,
 					   struct strata_disk *disk)

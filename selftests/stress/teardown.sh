@@ -20,7 +20,7 @@ load() {
 	wait_for 20 busy "$1"
 }
 busy() { [ "$(awk '{ print $1 + $5 }' "/sys/block/${1#/dev/}/stat")" -gt 100 ]; }
-stop_load() { kill -INT "$(pgrep -P $load fio)" && wait $load; }
+stop_load() { kill -INT "$(pgrep -P "$load" fio)" && wait "$load"; }
 ended() { ! kill -0 "$1" 2>/dev/null; }
 no_device() { [ ! -e "/sys/block/${1#/dev/}" ]; }
 not_unloaded() { ! modprobe -r "$1" 2>/dev/null; }

@@ -58,9 +58,10 @@ compile() {
 		make -s -C "$src/selftests" -j"$(nproc)" >&2 || die "the C tests do not build"
 }
 
-# KUnit's macros compare everything as integers, blk_status_t as well. $(obj) is make's.
+# KUnit's macros compare everything as integers, blk_status_t as well. The
+# dollars are for the make that visits the directory.
 # shellcheck disable=SC2016
-checks='-D__CHECK_ENDIAN__ $(if $(filter %/kunit,$(obj)),-Wno-bitwise)'
+checks='-D__CHECK_ENDIAN__ $$(if $$(filter %/kunit,$$(obj)),-Wno-bitwise)'
 
 sparse() {
 	kbuild C=2 CF="$checks" >"$dir/sparse.log" 2>&1 ||
