@@ -4,7 +4,8 @@
  * exists while something is watched.
  *
  * Netlink loses messages rather than make the sender wait, and says so once
- * (ENOBUFS): then every watched device may have changed.
+ * (ENOBUFS), when the loss begins. It goes on until the queue is empty; then
+ * every watched device may have changed.
  */
 #include <linux/export.h>
 #include <linux/kdev_t.h>
@@ -28,10 +29,11 @@
 static struct workqueue_struct *uevent_wq;
 
 /* Held while changed() runs, so that unwatch() waits for it. */
-static DEFINE_MUTEX(watch_lock); /* protects watches, uevent_sock, message */
+static DEFINE_MUTEX(watch_lock); /* protects all of these */
 static LIST_HEAD(watches);
 static struct socket *uevent_sock;
 static char message[UEVENT_MESSAGE_SIZE];
+static bool overrun;
 
 static unsigned int parse_number(const char *digits)
 {
@@ -116,6 +118,16 @@ static void handle_message(size_t len)
 		notify_dev(MKDEV(event.major, event.minor));
 }
 
+/* The queue is empty. Return: it may not be so after what was done. */
+static bool queue_empty(void)
+{
+	if (!overrun)
+		return false;
+	overrun = false;
+	notify_all();
+	return true;
+}
+
 /* Receive and act on one message. Return: there may be more. */
 static bool receive_one(void)
 {
@@ -136,11 +148,11 @@ static bool receive_one(void)
 	len = kernel_recvmsg(uevent_sock, &msg, &vec, 1, vec.iov_len,
 			     MSG_DONTWAIT);
 	if (len == -ENOBUFS) {
-		notify_all();
+		overrun = true;
 		return true;
 	}
 	if (len < 0)
-		return false;
+		return queue_empty();
 	/* Any root process can send to the group. */
 	if (from.nl_pid)
 		return true;
