@@ -11,7 +11,8 @@ what=${1:-all}
 figure() {
 	local name=$1 item=frontends/bench.loop cost
 	shift
-	strata_make $item "$@" && strata_enable $item || fail "$name"
+	strata_make $item "$@" || fail "$name"
+	strata_enable $item || fail "$name"
 	cost=$(strata_get $item run) || fail "$name: $(strata_last_error $item)"
 	strata_remove $item
 	echo "icount $name $cost"
@@ -49,7 +50,7 @@ null_figures() {
 	strata_make disks/layered.null/0.disk disk@disks/blockdev.null
 	figure engine.layered disk@disks/layered.null
 	for i in layered.null pass.{8,7,6,5,4,3,2,1} blockdev.null; do
-		strata_remove disks/$i
+		strata_remove "disks/$i"
 	done
 }
 
@@ -58,6 +59,10 @@ dm_figures() {
 	figure dm.linear.iostats "path=$dm"
 	iostats "$dm" 0
 	figure dm.linear "path=$dm"
+	mkdm _ bench2 "0 $(sectors "$dm") linear $dm 0" || fail "dm on dm"
+	iostats "$(dm_node bench2)" 0
+	figure dm.linear2 "path=$(dm_node bench2)"
+	dmsetup remove --retry bench2
 	dm_off
 }
 

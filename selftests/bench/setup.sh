@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # variables are set here and used there, and by lib.sh
 # Sourced by what measures, after lib.sh: the devices. Each x_on is undone by its x_off, or
 # at the end.
 
@@ -35,17 +36,18 @@ brd_on() {
 # block_on DISK: show it as $block, which counts no statistics yet
 block_on() {
 	strata_mkblock b "disks/$1" || fail "block over $1"
-	# shellcheck disable=SC2154 # set by strata_mkblock
 	block=$blockdev
 	iostats "$block" 0
 }
 block_off() { strata_remove frontends/block.b || fail "the block frontend does not go"; }
 
+# dm_node NAME: by the name that sysfs has for it
+dm_node() { echo "/dev/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
+
 # dm_on TABLE: $dm
 dm_on() {
 	mkdm dm bench "$1" || fail "dm: $1"
-	# By the name that sysfs has for it.
-	dm=/dev/dm-$(dmsetup info -c --noheadings -o minor bench)
+	dm=$(dm_node bench)
 }
 dm_off() { dmsetup remove --retry bench || fail "dm does not go"; }
 

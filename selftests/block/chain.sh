@@ -5,13 +5,15 @@
 . "$(dirname "$0")/../lib.sh"
 require_cmd dmsetup blkdiscard
 
-# As much as one discard can say, 4096 times; the first one waits.
+# As much as one discard can say, 1024 times; the first one waits for all others.
 piece=8388600
-pieces=4096
+pieces=1024
+delay=4000
+[ "$STRATA_KERNEL" != lab ] || delay=15000
 loop='' slow=''
 must mkloop loop $((piece * pieces * 512))
-must mkdm slow strata-slow "$(printf '0 %s delay %s 0 0 %s 0 15000\n%s %s linear %s %s' \
-	$piece "$loop" "$loop" $piece $((piece * (pieces - 1))) "$loop" $piece)"
+must mkdm slow strata-slow "$(printf '0 %s delay %s 0 0 %s 0 %s\n%s %s linear %s %s' \
+	$piece "$loop" "$loop" $delay $piece $((piece * (pieces - 1))) "$loop" $piece)"
 must strata_mkdisk blockdev.slow path="$slow"
 must strata_mkblock slow disks/blockdev.slow
 stat=/sys/block/${blockdev#/dev/}/stat

@@ -15,12 +15,11 @@ table=()
 step() {
 	local verdict=ok
 	seen=''
-	printf '%s ...\n' "$1"
+	[ $failed = 0 ] || return
+	printf '  %s ... ' "$1"
 	"$2" >"$work/log" 2>&1 || verdict=FAILED
-	if [ $verdict = ok ]; then
-		printf '    %s\n' "$seen"
-	else
-		printf '    FAILED %s\n' "$seen"
+	echo $verdict
+	if [ $verdict != ok ]; then
 		sed 's/^/    | /' "$work/log"
 		cat "$disk/last_error" "$front/last_error" 2>/dev/null | sed -n 's/^./    | last_error: &/p'
 		failed=1
@@ -96,14 +95,14 @@ grow() {
 		sleep 0.1
 	done
 	resize2fs "$dev" || return
-	seen="$dev has $(mib "$(size_of "$dev")") now, the mounted file system $(mib "$old") -> $(mib "$(df --output=size -B1 "$mnt" | tail -n 1)")"
+	seen="$dev: $(mib "$(size_of "$dev")"); its file system grew from $(mib "$old") to $(mib "$(df --output=size -B1 "$mnt" | tail -n 1)")"
 	[ "$(size_of "$dev")" = 67108864 ]
 }
 
 take_down() {
 	umount "$mnt" && echo 0 >"$front/enable" || return
-	seen="$(cat "$disk/live" "$base/live" | xargs) live, $loop is free"
-	[ "$seen" = "0 0 live, $loop is free" ] && dd if=/dev/null of="$loop" conv=notrunc status=none
+	seen="no disk is live any more, what was changed is forgotten"
+	[ "$(cat "$disk/live" "$base/live" | xargs)" = "0 0" ]
 }
 
 again() {
@@ -137,20 +136,23 @@ trap finish EXIT
 echo "strata on Linux $(uname -r): copy-on-write disks"
 echo
 step "an image with files in it" make_image
-[ $failed = 0 ] && step "export a memdiff over it" export_disk
-[ $failed = 0 ] && step "mount it" look
-[ $failed = 0 ] && step "change the files" change
-[ $failed = 0 ] && step "is the image as it was?" unchanged
-[ $failed = 0 ] && step "grow the device below, live" grow
-[ $failed = 0 ] && step "unmount, take it down" take_down
-[ $failed = 0 ] && step "export it again" again
-[ $failed = 0 ] && step "fio, random, with verify" run_fio
-[ $failed = 0 ] && step "is the image as it was, still?" unchanged
+step "export a memdiff over it" export_disk
+step "mount it" look
+step "change the files" change
+step "is the image as it was?" unchanged
+step "grow the device below, live" grow
+step "unmount, take it down" take_down
+step "export it again" again
+step "fio, random, with verify" run_fio
+step "is the image as it was, still?" unchanged
 
-[ $failed = 0 ] && printf '\nThe stack, from %s/stack:\n' "${disk#/sys/kernel/config/}" && sed 's/^/    /' "$disk/stack"
+if [ $failed = 0 ]; then
+	printf '\nThe stack, as %s/stack shows it:\n' "$disk"
+	sed 's/^/  /' "$disk/stack"
+fi
 echo
 {
 	echo 'step|what was seen|'
 	printf '%s\n' "${table[@]}"
-} | awk -F'|' '{ printf "%-32s %-68s %s\n", $1, $2, $3 }'
+} | awk -F'|' '{ printf "%-31s %-65s %s\n", $1, $2, $3 }'
 exit $failed
