@@ -16,13 +16,19 @@ done < <(find "/lib/modules/$(uname -r)/updates/kunit" -name '*.ko' -printf '%f\
 
 # Print the results of the suites a module brought; a reason if it has not run all right.
 run_suites() {
-	local before after suite text
+	local before after suite suites text count=0
 	before=$(ls $results)
 	modprobe "$1" || { echo "# cannot load $1"; return 1; }
 	after=$(ls $results)
 	[ "$before" != "$after" ] || { echo "# $1 brought no suite"; return 1; }
-	for suite in $(comm -13 <(echo "$before" | sort) <(echo "$after" | sort)); do
-		text=$(cat "$results/$suite/results")
+	mapfile -t suites < <(comm -13 <(echo "$before" | sort) <(echo "$after" | sort))
+	echo "    KTAP version 1"
+	echo "    1..${#suites[@]}"
+	for suite in "${suites[@]}"; do
+		count=$((count + 1))
+		# Each file counts from 1 anew, under a header of its own.
+		text=$(sed -e '/^KTAP version 1$/d' -e '/^1\.\.1$/d' \
+			-e "s/^\(not \)\?ok 1 /\1ok $count /" "$results/$suite/results")
 		echo "    ${text//$'\n'/$'\n    '}"
 		echo "$text" | grep -qE '^ +(not )?ok [0-9]' || { echo "# $suite reports no test"; bad=1; }
 		! echo "$text" | grep -qE '^not ok' || bad=1

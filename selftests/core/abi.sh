@@ -42,7 +42,7 @@ must strata_make frontends/block.f disk@disks/layered.m
 	has disks/blockdev.b $common path
 	has frontends/block.f $frontend device partscan
 }
-is "only root looks" "drwxr-xr-x -rw-r--r-- -r--r--r--" "$(cd $strata/disks/layered.m &&
+is "only root looks" "drwxr-xr-x -rw-r--r-- -r--r--r--" "$(cd "$strata"/disks/layered.m &&
 	stat -c %A . enable live | xargs)"
 
 # Before and after

@@ -21,7 +21,7 @@ refused EINVAL 'only an item of strata/disks' frontends/block.f "a link to a fro
 refused EINVAL 'only an item of strata/disks' frontends/block.f "a link to the directory" \
 	link frontends/block.f/disk disks
 expect_errno ENOTDIR "a link to an attribute" link frontends/block.f/disk disks/layered.m/enable
-expect_errno EPERM "a link out of configfs" ln -s /tmp $strata/frontends/block.f/disk
+expect_errno EPERM "a link out of configfs" ln -s /tmp "$strata"/frontends/block.f/disk
 must strata_mkdisk blockdev.b
 refused EINVAL 'takes no link' disks/blockdev.b "a link from a backend" \
 	link disks/blockdev.b/disk disks/layered.m
@@ -64,7 +64,7 @@ ok_if "16 disks on top of each other" strata_enable disks/layered.d16
 is "and all of them are in the stack" 16 "$(strata_get disks/layered.d16 stack | grep -c ' x 512')"
 strata_disable disks/layered.d16
 expect_refusal ELOOP 'more than 16 disks' disks/layered.d17 "17 disks"
-is "none of them stays live" 0 "$(cat $strata/disks/layered.{m,d*}/live | sort -u)"
+is "none of them stays live" 0 "$(cat "$strata"/disks/layered.{m,d*}/live | sort -u)"
 
 # Removing a link is not refused; what is live goes on.
 must strata_enable frontends/block.f
@@ -76,7 +76,7 @@ is "but not the disk that was linked" 0 "$(strata_get disks/layered.m stale)"
 ok_if "the device works" model -n 300 -b 64K -s 1 "$dev"
 refused EBUSY 'live' disks/layered.a/1.disk "a new link has to wait" \
 	link disks/layered.a/1.disk/disk disks/layered.n
-expect_errno EBUSY "what it was linked to stays" rmdir $strata/disks/layered.m
+expect_errno EBUSY "what it was linked to stays" rmdir "$strata"/disks/layered.m
 ok_if "removing the frontend's link" unlink_live frontends/block.f/whatever
 is "makes the frontend stale" 1 "$(strata_get frontends/block.f stale)"
 ok_if "it can be disabled" strata_disable frontends/block.f

@@ -79,7 +79,7 @@ ok_if "rmdir of one that is not" remove_dir disks/file.f
 # Values that are no values
 printf '/dev/null\0more' >"$TMPDIR/nul.$$"
 cleanup rm -f "$TMPDIR/nul.$$"
-store_nul() { cat "$TMPDIR/nul.$$" >$strata/disks/blockdev.b/path; }
+store_nul() { cat "$TMPDIR/nul.$$" >"$strata"/disks/blockdev.b/path; }
 must strata_disable disks/blockdev.b
 refused EINVAL 'one line' disks/blockdev.b "a NUL in a path" store_nul
 bad_value EINVAL 'one line' disks/blockdev.b path $'/dev/null\nmore'
@@ -88,7 +88,7 @@ ok_if "a path of 4000 letters" strata_set disks/blockdev.b "path=/$long"
 is "is kept" "/$long" "$(strata_get disks/blockdev.b path)"
 expect_refusal ENAMETOOLONG '.' disks/blockdev.b "but leads nowhere"
 head -c 100000 /dev/zero | tr '\0' x >"$TMPDIR/nul.$$"
-store_huge() { dd if="$TMPDIR/nul.$$" of=$strata/disks/blockdev.b/path bs=100000; }
+store_huge() { dd if="$TMPDIR/nul.$$" of="$strata"/disks/blockdev.b/path bs=100000; }
 expect_errno EFBIG "a value of 100000 letters" store_huge
 bad_value EINVAL '0 or 1' disks/blockdev.b read_only maybe
 bad_value EINVAL 'UUID' disks/layered.m disk_id 00112233

@@ -32,7 +32,7 @@ expect_in_use() { [[ $(unload "$1") == *"is in use"* ]]; }
 for module in $modules; do
 	ok_if "$module does not unload" expect_in_use "$module"
 done
-ok_if "rmdir" rmdir $strata/disks/layered.a/{0.ram,1.disk} $strata/disks/*.a $strata/frontends/block.a
+ok_if "rmdir" rmdir "$strata"/disks/layered.a/{0.ram,1.disk} "$strata"/disks/*.a "$strata"/frontends/block.a
 
 # In use by what is live, even with its description gone? It cannot go.
 must mkmem m 1M
@@ -45,7 +45,7 @@ for module in $modules; do
 	ok_if "$module unloads" wait_for 5 modprobe -r "$module"
 done
 is "nothing is loaded" "" "$(loaded)"
-is "configfs has no strata" "" "$(ls -d $strata 2>/dev/null)"
+is "configfs has no strata" "" "$(ls -d "$strata" 2>/dev/null)"
 for ((i = 0; i < 5; i++)); do
 	modprobe strata_layered && modprobe -r strata_layered
 done

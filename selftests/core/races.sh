@@ -32,7 +32,7 @@ for i in 1 2 3 4; do
 done
 wait
 is "4 disks of one image enabled at once" 4 \
-	"$(cat $strata/disks/layered.p?/live | grep -c 1)"
+	"$(cat "$strata"/disks/layered.p?/live | grep -c 1)"
 is "share it" 4 "$(strata_get disks/blockdev.s users)"
 for i in 1 2 3 4; do
 	strata_disable "disks/layered.p$i" &
@@ -80,6 +80,6 @@ wait "${pids[@]}"
 rm -f "$strata/frontends/block.t/disk"
 ok_if "the frontend goes down" strata_disable frontends/block.t
 must strata_disable disks/layered.m
-[ ! -d $strata/disks/layered.t ] || ok_if "the disk can be removed" strata_remove disks/layered.t
-is "nothing of it is live" 0 "$(cat $strata/disks/*/live | sort -u)"
+[ ! -d "$strata"/disks/layered.t ] || ok_if "the disk can be removed" strata_remove disks/layered.t
+is "nothing of it is live" 0 "$(cat "$strata"/disks/*/live | sort -u)"
 ok_if "and all works as before" strata_enable disks/layered.m

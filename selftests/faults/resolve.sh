@@ -15,7 +15,7 @@ must strata_mkdisk file.f "path=${image:?}" direct=0
 must strata_mkdisk blockdev.b "path=${dev:?}"
 must strata_make frontends/block.f
 
-cd $strata || exit
+cd "$strata" || exit
 d=disks/layered.d
 cleanup strata_remove $d
 every "mkdir of a disk" 2 mkdir disks/blockdev.x -- rmdir disks/blockdev.x
@@ -48,7 +48,7 @@ is "all of it is down" "0 0 0 0" "$(lives)"
 
 # The same over a device
 must rm $d/1.disk/disk
-must ln -s $strata/disks/blockdev.b $d/1.disk/disk
+must ln -s "$strata"/disks/blockdev.b $d/1.disk/disk
 every "enable a memdiff over a device" 20 -w $d/last_error store $d/enable 1 -- store $d/enable 0
 is "it is live" "0 1 1 0" "$(lives)"
 every "resize a RAM disk" 0 store disks/layered.other/0.ram/size 2M -- store disks/layered.other/0.ram/size 1M

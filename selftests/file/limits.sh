@@ -32,6 +32,7 @@ for direct in 1 0; do
 done
 
 # A full file system: the class of the error must arrive.
+small=
 must mkfs_at small ext4 32
 for direct in 1 0; do
 	must mkimage "$small/image" 64

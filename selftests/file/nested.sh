@@ -63,6 +63,8 @@ check_fs() {
 	esac
 }
 
+lower=
+
 # UPPER LOWER DIRECT
 nest() {
 	local what="$1 on $2, direct=$3" size=96

@@ -14,6 +14,7 @@ refuse() {
 }
 
 must mkfs_at dir ext4 64
+loop=
 mkloop loop 1M
 refuse EINVAL 'path is not set' "no path"
 refuse ENOENT 'no such file' "missing" path="$dir/nothing"

@@ -47,7 +47,7 @@ survives() {
 }
 
 must mkmem m 24M
-resize_mem() { echo "$1" >$strata/disks/layered.m/0.ram/size; }
+resize_mem() { echo "$1" >"$strata"/disks/layered.m/0.ram/size; }
 survives mem layered.m resize_mem
 
 must mkloop base 24M

@@ -7,7 +7,7 @@
 n=$(pick 100 40)
 must mkloop base 4M
 must strata_mkdisk blockdev.b "path=${base:?}"
-cd $strata || exit
+cd "$strata" || exit
 cleanup rm -f "$TMPDIR/stop.$$"
 
 # Look at everything, all the time

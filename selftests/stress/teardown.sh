@@ -40,8 +40,8 @@ for disk in layered.m layered.d; do
 	refused EBUSY "${dev#/dev/} is open" frontends/block.f "$disk: disable under load" \
 		strata_disable frontends/block.f
 	is "$disk: it goes on" 1 "$(strata_get frontends/block.f live)"
-	expect_errno EBUSY "$disk: rmdir of the frontend" rmdir $strata/frontends/block.f
-	expect_errno EBUSY "$disk: rmdir of the disk" rmdir $strata/disks/$disk
+	expect_errno EBUSY "$disk: rmdir of the frontend" rmdir "$strata"/frontends/block.f
+	expect_errno EBUSY "$disk: rmdir of the disk" rmdir "$strata"/disks/$disk
 	for module in strata_block strata_layered strata_ram strata; do
 		ok_if "$disk: $module stays" not_unloaded $module
 	done
@@ -63,7 +63,7 @@ must strata_enable disks/layered.d
 dev=/dev/$(strata_get frontends/block.f device)
 must load "$dev"
 ok_if "the hold goes under load" strata_disable disks/layered.d
-rm $strata/frontends/block.f/disk $strata/disks/layered.d/1.disk/disk
+rm "$strata"/frontends/block.f/disk "$strata"/disks/layered.d/1.disk/disk
 is "and the links" "1 1" "$(strata_get frontends/block.f stale) $(strata_get disks/layered.d stale)"
 ok_if "the load does not notice" eval "sleep 1; kill -0 $load"
 ok_if "and ends well" stop_load
