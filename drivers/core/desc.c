@@ -52,18 +52,18 @@ int strata_fail_path(struct strata_desc *desc, int err, const char *path)
 		int err;
 		const char *words;
 	} known[] = {
-		{ -ENOENT, "No such file or directory" },
-		{ -EACCES, "Permission denied" },
-		{ -EPERM, "Operation not permitted" },
-		{ -EISDIR, "Is a directory" },
-		{ -ENOTDIR, "Not a directory" },
-		{ -EROFS, "Read-only file system" },
-		{ -EBUSY, "Device or resource busy" },
-		{ -ELOOP, "Too many levels of symbolic links" },
-		{ -ENAMETOOLONG, "File name too long" },
-		{ -ETXTBSY, "Text file busy" },
-		{ -ENXIO, "No such device or address" },
-		{ -ENOMEM, "Out of memory" },
+		{ -ENOENT, "no such file or directory" },
+		{ -EACCES, "permission denied" },
+		{ -EPERM, "operation not permitted" },
+		{ -EISDIR, "is a directory" },
+		{ -ENOTDIR, "not a directory" },
+		{ -EROFS, "read-only file system" },
+		{ -EBUSY, "device or resource busy" },
+		{ -ELOOP, "too many levels of symbolic links" },
+		{ -ENAMETOOLONG, "file name too long" },
+		{ -ETXTBSY, "text file busy" },
+		{ -ENXIO, "no such device or address" },
+		{ -ENOMEM, "out of memory" },
 	};
 	size_t i;
 

@@ -13,13 +13,13 @@ refused() {
 
 must strata_mkdisk blockdev.p
 expect_refusal EINVAL 'path is not set' disks/blockdev.p "no path"
-refused ENOENT 'No such file' /dev/none "a missing file"
-refused ENOENT 'No such file' /none/none "a missing directory"
+refused ENOENT 'no such file' /dev/none "a missing file"
+refused ENOENT 'no such file' /none/none "a missing directory"
 refused ENOTBLK 'is a directory, not a block device' /dev "a directory"
 refused ENOTBLK 'not a block device' /dev/null "a character device"
 refused ENOTBLK 'not a block device' /etc/passwd "a regular file"
 must mknod "$TMPDIR/nodev" b 240 77
-refused ENXIO 'No such device' "$TMPDIR/nodev" "a node without a device"
+refused ENXIO 'no such device' "$TMPDIR/nodev" "a node without a device"
 
 loop='' loop_file=''
 must mkloop loop 16M

@@ -25,14 +25,15 @@ strata_get disks/layered.m stats >"$TMPDIR/before.$$"
 write() { dd if=/dev/zero of="$dev" oflag=direct conv=notrunc status=none "$@"; }
 read_at() { dd if="$dev" of=/dev/null iflag=direct status=none "$@"; }
 
+# -f: blkdiscard does not look for a file system first.
 is "nothing yet" "" "$(counts)"
 write bs=4K count=3
 is "3 writes of 4 KiB" "write 3/24 " "$(counts)"
 read_at bs=512 count=5 skip=7
 is "5 reads of a sector" "read 5/5 " "$(counts)"
-blkdiscard -o 64K -l 128K "$dev"
+blkdiscard -f -o 64K -l 128K "$dev"
 is "a discard of 128 KiB" "discard 1/256 " "$(counts)"
-blkdiscard -z -o 64K -l 32K "$dev"
+blkdiscard -f -z -o 64K -l 32K "$dev"
 is "zeroes over 32 KiB" "write_zeroes 1/64 " "$(counts)"
 # A RAM disk has no cache: the block layer itself ends its flushes
 cache=$(cat "/sys/block/$(basename "$dev")/queue/write_cache")

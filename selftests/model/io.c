@@ -141,7 +141,7 @@ static bool transfer_nowait(struct io *io, const struct iovec *vec, int n,
 static void transfer(struct io *io, unsigned char *buf, u64 sector,
 		     size_t count, bool write)
 {
-	bool sync = write && !rng_below(&io->rng, 8);
+	bool sync = write && !opt.no_dsync && !rng_below(&io->rng, 8);
 	struct iovec vec[MAX_PIECES];
 	unsigned int tries = 0;
 	ssize_t ret;

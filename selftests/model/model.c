@@ -40,7 +40,8 @@ static const char usage[] =
 	"  -x COMMAND   the hook: COMMAND ROUND BYTES\n"
 	"  -c           have the device closed while the hook runs\n"
 	"  -R MIN:MAX   the hook resizes the device to BYTES, in that range\n"
-	"  -e           errors are expected, try again\n";
+	"  -e           errors are expected, try again\n"
+	"  -d           no O_DSYNC writes\n";
 
 void die(const char *fmt, ...)
 {
@@ -132,6 +133,9 @@ static void parse_option(int c)
 	case 'e':
 		opt.errors = true;
 		break;
+	case 'd':
+		opt.no_dsync = true;
+		break;
 	default:
 		fputs(usage, stderr);
 		exit(2);
@@ -143,7 +147,7 @@ static void parse(int argc, char **argv)
 	int c;
 
 	opt.seed = (u64)time(NULL) << 16 ^ getpid();
-	while ((c = getopt(argc, argv, "s:n:t:b:l:u:S:fvr:x:cR:e")) != -1)
+	while ((c = getopt(argc, argv, "s:n:t:b:l:u:S:fvr:x:cR:ed")) != -1)
 		parse_option(c);
 	if (optind + 1 != argc || !opt.threads || opt.threads > MAX_THREADS ||
 	    !opt.rounds || opt.max_block < 4096)

@@ -36,6 +36,7 @@ struct options {
 	bool verify;
 	bool close;
 	bool errors;
+	bool no_dsync;
 };
 
 extern struct options opt;
