@@ -27,7 +27,7 @@ must mkdir -p "$TMPDIR/nodev.d"
 must mount -t tmpfs -o nodev none "$TMPDIR/nodev.d"
 cleanup umount "$TMPDIR/nodev.d"
 must cp -a "$loop" "$TMPDIR/nodev.d/loop"
-refused EACCES 'Permission denied' "$TMPDIR/nodev.d/loop" "a node on nodev"
+refused EACCES 'permission denied' "$TMPDIR/nodev.d/loop" "a node on nodev"
 
 odd=''
 must mkloop odd $((4096 * 100 + 512)) --sector-size 512
