@@ -31,7 +31,7 @@ The rest runs in a VM, never on this machine, and needs Debian 12 or 13 on amd64
 The first run, as root, installs packages and fetches or builds a kernel.
 
 make demo                  a tour: copy-on-write disks on the stock kernel
-make check                 everything below but bench; the last line counts
+make check                 lint, unit tests, selftests, cost gate; the last line counts
 make lint                  checkpatch, sparse, kernel-doc, shellcheck, W=1
 make kunit [T=NAME]        unit tests, lab kernel (KASAN, lockdep, kmemleak)
 make selftests [T=NAME ..] [KERNEL=stock|lab]
