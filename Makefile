@@ -12,6 +12,8 @@ modules:
 # modules_install runs depmod.
 install: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	install -D -m 644 drivers/frontends/60-strata.rules \
+		$(INSTALL_MOD_PATH)/usr/lib/udev/rules.d/60-strata.rules
 
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
