@@ -39,7 +39,7 @@ done
 
 # Those that are known to keep their time limits under KASAN and lockdep in emulation;
 # "make selftests KERNEL=lab" runs the others too.
-lab_tests=(core/abi core/bad_stacks)
+lab_tests=(core/abi core/bad_stacks block/limits)
 
 lane_lab() {
 	part kunit "$vm/kunit.sh"
