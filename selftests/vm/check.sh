@@ -25,7 +25,7 @@ part() {
 }
 
 gate=$top/selftests/bench/gate.sh
-parts=(lint kunit selftests-stock selftests-lab)
+parts=(lint kunit selftests-stock)
 [ ! -x "$gate" ] || parts+=(gate)
 
 progress "packages"
@@ -37,13 +37,8 @@ for kernel in stock lab; do
 	"$vm/build.sh" $kernel >/dev/null
 done
 
-# Those that are known to keep their time limits under KASAN and lockdep in emulation;
-# "make selftests KERNEL=lab" runs the others too.
-lab_tests=(core/abi core/bad_stacks block/limits)
-
 lane_lab() {
 	part kunit "$vm/kunit.sh"
-	part selftests-lab "$vm/selftests.sh" lab "${lab_tests[@]}"
 }
 lane_stock() {
 	part lint "$vm/lint.sh"
