@@ -406,24 +406,28 @@ static int blockdev_describe(struct strata_node *node, char *buf, size_t size)
 }
 
 /*
- * Sub-bios have no cgroup yet: the submitter's bio says who pays. A bio that
- * was counted at another device is counted here too, bytes included.
+ * As bio_set_dev() when the device changes, but for the cgroup. A bio that was
+ * counted at another device is counted here too, bytes included.
  */
-static void set_bdev(struct bio *bio, struct bio *root,
-		     struct block_device *bdev)
+static void set_bdev(struct bio *bio, struct block_device *bdev)
 {
-	struct cgroup_subsys_state *css = NULL;
-
-	if (bio != root)
-		css = bio_blkcg_css(root);
-	/* As bio_set_dev() does when the device changes. */
 	bio->bi_flags &= ~(BIT(BIO_CGROUP_ACCT) | BIT(BIO_REMAPPED) |
 			   BIT(BIO_BPS_THROTTLED));
 	bio->bi_bdev = bdev;
-	if (likely(!css))
-		bio_associate_blkg(bio);
-	else
+}
+
+/* A sub-bio has no cgroup yet: the submitter's bio says who pays. */
+static noinline void submit_sub(struct bio *bio, struct bio *root,
+				struct block_device *bdev)
+{
+	struct cgroup_subsys_state *css = bio_blkcg_css(root);
+
+	set_bdev(bio, bdev);
+	if (css)
 		bio_associate_blkg_from_css(bio, css);
+	else
+		bio_associate_blkg(bio);
+	submit_bio_noacct(bio);
 }
 
 /*
@@ -447,8 +451,9 @@ static void zeroes_ended(struct bio *bio)
 	strata_end(parent, status);
 }
 
-static enum strata_map write_zeroes(struct strata_ctx *ctx,
-				    struct strata_disk *disk, struct bio *bio)
+static noinline enum strata_map write_zeroes(struct strata_ctx *ctx,
+					     struct strata_disk *disk,
+					     struct bio *bio)
 {
 	struct strata_sub *sub;
 
@@ -459,8 +464,7 @@ static enum strata_map write_zeroes(struct strata_ctx *ctx,
 		return strata_sub_failed(ctx, bio);
 	sub->parent = bio;
 	sub->bio.bi_end_io = zeroes_ended;
-	set_bdev(&sub->bio, ctx->root, disk->private);
-	submit_bio_noacct(&sub->bio);
+	submit_sub(&sub->bio, ctx->root, disk->private);
 	return STRATA_SUBMITTED;
 }
 
@@ -470,7 +474,12 @@ static enum strata_map blockdev_map(struct strata_ctx *ctx,
 {
 	if (unlikely(bio_op(bio) == REQ_OP_WRITE_ZEROES))
 		return write_zeroes(ctx, disk, bio);
-	set_bdev(bio, ctx->root, disk->private);
+	if (unlikely(bio != ctx->root)) {
+		submit_sub(bio, ctx->root, disk->private);
+		return STRATA_SUBMITTED;
+	}
+	set_bdev(bio, disk->private);
+	bio_associate_blkg(bio);
 	submit_bio_noacct(bio);
 	return STRATA_SUBMITTED;
 }

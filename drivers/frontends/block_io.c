@@ -27,8 +27,9 @@
 /**
  * struct block_io - a bio whose completion is ours
  * @b: the device
- * @end_io: the bio's own bi_end_io
+ * @end_io: the bio's own bi_end_io, when hooked
  * @private: and bi_private
+ * @clone: the clone, when cloned
  * @bdev: where it was submitted: the device, or a partition
  * @pr_token: from pr->ops->begin
  * @start: when, in jiffies
@@ -40,6 +41,7 @@ struct block_io {
 	struct block *b;
 	bio_end_io_t *end_io;
 	void *private;
+	struct bio *clone;
 	struct block_device *bdev;
 	void *pr_token;
 	unsigned long start;
@@ -50,7 +52,7 @@ struct block_io {
 
 /**
  * struct block_clone - stands for a link of a chain
- * @io: as for others, without @end_io and @private
+ * @io: as for others
  * @link: the link
  * @bio: the clone; must stay last
  */
@@ -106,7 +108,7 @@ static void io_end(struct block_io *io)
 
 	if (io->counted)
 		count_end(io);
-	if (pr)
+	if (unlikely(pr))
 		pr->ops->end(pr, io->pr_token);
 }
 
@@ -143,97 +145,93 @@ static void block_clone_end_io(struct bio *bio)
 	bio_endio(link);
 }
 
-static gfp_t io_gfp(struct bio *bio)
-{
-	if (bio->bi_opf & REQ_NOWAIT)
-		return GFP_NOWAIT | __GFP_NOWARN;
-	return GFP_NOIO;
-}
-
-/* Have *@bio's completion go to us; or that of a clone, which is then *@bio. */
-static struct block_io *io_hook(struct block *b, struct bio **bio)
-{
-	struct block_io *io = mempool_alloc(&b->ios, io_gfp(*bio));
-
-	if (!io)
-		return NULL;
-	io->end_io = (*bio)->bi_end_io;
-	io->private = (*bio)->bi_private;
-	(*bio)->bi_end_io = block_end_io;
-	(*bio)->bi_private = io;
-	return io;
-}
-
-static struct block_io *io_clone(struct block *b, struct bio **bio)
+static struct block_io *io_clone(struct block *b, struct bio *bio, gfp_t gfp)
 {
 	struct block_clone *clone;
-	struct bio *copy;
+	struct bio *copy = bio_alloc_clone(bio->bi_bdev, bio, gfp, &b->clones);
 
-	copy = bio_alloc_clone((*bio)->bi_bdev, *bio, io_gfp(*bio), &b->clones);
 	if (!copy)
 		return NULL;
-	clone = container_of(copy, struct block_clone, bio);
-	clone->link = *bio;
 	copy->bi_end_io = block_clone_end_io;
-	*bio = copy;
+	clone = container_of(copy, struct block_clone, bio);
+	clone->link = bio;
+	clone->io.clone = copy;
 	return &clone->io;
 }
 
-static blk_status_t pr_begin(struct block *b, struct bio *bio, void **token)
+static struct block_io *io_alloc(struct block *b, struct bio *bio)
 {
-	struct strata_pr *pr = b->disk->pr;
-
-	if (!pr)
-		return BLK_STS_OK;
-	return pr->ops->begin(pr, &b->handle->nexus, bio->bi_opf, token);
-}
-
-static void pr_end(struct block *b, void *token)
-{
-	struct strata_pr *pr = b->disk->pr;
-
-	if (pr)
-		pr->ops->end(pr, token);
-}
-
-/* Return: BLK_STS_OK with *@bio to go on, or why not. */
-static blk_status_t io_begin(struct block *b, struct bio **bio, bool count)
-{
+	gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
 	struct block_io *io;
-	void *token = NULL;
-	blk_status_t status;
 
-	status = pr_begin(b, *bio, &token);
-	if (status)
-		return status;
-	if (likely((*bio)->bi_end_io != chain_end_io))
-		io = io_hook(b, bio);
+	if (!(bio->bi_opf & REQ_NOWAIT))
+		gfp = GFP_NOIO;
+	if (unlikely(bio->bi_end_io == chain_end_io))
+		return io_clone(b, bio, gfp);
+	/* As the pool would, without its detours. */
+	io = kmem_cache_alloc(io_cache, GFP_NOWAIT | __GFP_NOWARN |
+			      __GFP_NOMEMALLOC | __GFP_NORETRY);
+	if (unlikely(!io))
+		io = mempool_alloc(&b->ios, gfp);
+	if (likely(io))
+		io->clone = NULL;
+	return io;
+}
+
+static void io_free(struct block_io *io)
+{
+	if (io->clone)
+		bio_put(io->clone);
 	else
-		io = io_clone(b, bio);
-	if (!io) {
-		pr_end(b, token);
-		return BLK_STS_AGAIN;
-	}
-	io->b = b;
-	io->bdev = (*bio)->bi_bdev;
-	io->pr_token = token;
-	io->counted = count;
-	if (count)
-		count_start(io, *bio);
-	return BLK_STS_OK;
+		mempool_free(io, &io->b->ios);
+}
+
+static struct bio *io_hook(struct block_io *io, struct bio *bio)
+{
+	if (unlikely(io->clone))
+		return io->clone;
+	io->end_io = bio->bi_end_io;
+	io->private = bio->bi_private;
+	bio->bi_end_io = block_end_io;
+	bio->bi_private = io;
+	return bio;
+}
+
+static blk_status_t pr_begin(struct block_io *io, struct bio *bio)
+{
+	struct strata_pr *pr = io->b->disk->pr;
+
+	if (likely(!pr))
+		return BLK_STS_OK;
+	return pr->ops->begin(pr, &io->b->handle->nexus, bio->bi_opf,
+			      &io->pr_token);
 }
 
 /* Return: the bio to go on with; NULL if it has ended. */
 static struct bio *block_hook(struct block *b, struct bio *bio, bool count)
 {
 	blk_status_t status = BLK_STS_AGAIN;
+	struct block_io *io;
 
-	if (!strata_handle_enter(b->handle, bio->bi_opf & REQ_NOWAIT)) {
-		status = io_begin(b, &bio, count);
-		if (!status)
-			return bio;
-		strata_handle_exit(b->handle);
-	}
+	if (strata_handle_enter(b->handle, bio->bi_opf & REQ_NOWAIT))
+		goto end;
+	io = io_alloc(b, bio);
+	if (!io)
+		goto exit;
+	io->b = b;
+	io->bdev = bio->bi_bdev;
+	io->counted = count;
+	status = pr_begin(io, bio);
+	if (status)
+		goto free;
+	if (count)
+		count_start(io, bio);
+	return io_hook(io, bio);
+free:
+	io_free(io);
+exit:
+	strata_handle_exit(b->handle);
+end:
 	strata_end(bio, status);
 	return NULL;
 }
