@@ -116,7 +116,7 @@ static int check_file(struct file_desc *d, struct file *file, bool write)
 	if (err)
 		return err;
 	if ((file->f_mode & mode) != mode || !file->f_op->read_iter ||
-	    (write && !file->f_op->write_iter))
+	    (write && (!file->f_op->write_iter || !file->f_op->fsync)))
 		return strata_fail(&d->desc, -EOPNOTSUPP,
 				   "the file system of %s has no I/O for the kernel",
 				   d->path);
@@ -403,7 +403,7 @@ static int __init file_module_init(void)
 static void __exit file_module_exit(void)
 {
 	strata_unregister_type(&file_type);
-	/* A task can still be on its way out of the plug callback. */
+	/* A task can be on its way out of a bio's end, or of the plug callback. */
 	synchronize_rcu_tasks();
 	file_io_exit();
 }

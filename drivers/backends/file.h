@@ -49,7 +49,7 @@ struct file_lane {
  * @no_zero_range: it said that it cannot zero a range in place
  * @flush_errors: how many flushes have failed
  * @disk: the live disk
- * @cmds: struct file_cmd
+ * @cmds: struct file_cmd, in reserve
  * @lock: protects @queue, @active and @idle; irq-safe
  * @queue: commands that wait for a lane
  * @active: lanes that look at @queue, or are about to
@@ -89,6 +89,8 @@ struct file_disk {
  * @root: the bio of the submitter, which does not end before @bio
  * @done: bytes of @bio that have been transferred
  * @tried: not again without blocking
+ * @final: a lane has it, which can wait for all there is to wait for
+ * @reserved: it came from the disk's mempool
  * @list: in a plug or in the queue of the lanes
  */
 struct file_cmd {
@@ -98,6 +100,8 @@ struct file_cmd {
 	struct bio *root;
 	unsigned int done;
 	bool tried;
+	bool final;
+	bool reserved;
 	struct list_head list;
 };
 
@@ -207,6 +211,8 @@ int file_io_init(void);
 void file_io_exit(void);
 int file_cmds_init(struct file_disk *fd);
 void file_cmd_enter(struct file_cmd *cmd, int flags);
+struct file_cmd *file_cmd_alloc(struct file_disk *fd, struct bio *bio);
+void file_cmd_free(struct file_cmd *cmd);
 void file_cmd_end(struct file_cmd *cmd, blk_status_t status);
 
 /* file_lane.c */

@@ -11,6 +11,7 @@
 #include <linux/blkdev.h>
 #include <linux/cgroup.h>
 #include <linux/cred.h>
+#include <linux/export.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
@@ -83,7 +84,7 @@ static void cmd_no_zero_range(struct file_cmd *cmd)
 	struct bio *bio = cmd->bio;
 
 	WRITE_ONCE(cmd->fd->no_zero_range, true);
-	mempool_free(cmd, &cmd->fd->cmds);
+	file_cmd_free(cmd);
 	strata_defer(disk, bio);
 }
 
@@ -94,6 +95,7 @@ static void cmd_run(struct file_cmd *cmd)
 	long err;
 
 	if (file_is_transfer(bio)) {
+		cmd->final = true;
 		file_cmd_enter(cmd, 0);
 		return;
 	}
@@ -210,6 +212,7 @@ static void lane_work(struct work_struct *work)
 	revert_creds(old);
 }
 
+/* Make @disk, which is not live yet, one on the open @fd: 0 or -ENOMEM. */
 int file_disk_start(struct file_disk *fd, struct strata_disk *disk)
 {
 	unsigned int i;
@@ -226,6 +229,7 @@ int file_disk_start(struct file_disk *fd, struct strata_disk *disk)
 	}
 	return file_cmds_init(fd);
 }
+EXPORT_SYMBOL_NS_GPL(file_disk_start, STRATA);
 
 /* No bio is in flight, but a lane may not have noticed yet. */
 void file_disk_stop(struct file_disk *fd)
@@ -233,3 +237,4 @@ void file_disk_stop(struct file_disk *fd)
 	flush_workqueue(fd->disk->wq);
 	mempool_exit(&fd->cmds);
 }
+EXPORT_SYMBOL_NS_GPL(file_disk_stop, STRATA);

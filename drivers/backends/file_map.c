@@ -16,6 +16,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/cred.h>
+#include <linux/export.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -25,9 +26,9 @@
 #define PF_BUSY (PF_MEMALLOC | PF_MEMALLOC_NOFS)
 
 /*
- * Enter the file system from a task that is in none. Only an engine's worker
- * may block in there, where no lock is held; and a user's limit on the size of
- * files is none on the size of disks.
+ * Enter the file system from a task that is in none. Where it cannot be asked
+ * not to block, that is left to those that hold no lock and do not mind. A
+ * user's limit on the size of files is none on the size of disks.
  */
 static void cmd_start(struct file_cmd *cmd, bool may_block)
 {
@@ -149,15 +150,16 @@ static bool is_user_bio(const struct bio *root)
 static void cmd_dispatch(struct file_cmd *cmd)
 {
 	struct bio_list *lists = current->bio_list;
+	bool may_block = !(cmd->bio->bi_opf & REQ_NOWAIT);
 
 	if (unlikely(current->journal_info || (current->flags & PF_BUSY))) {
 		if (!lists || !plug_add(cmd))
 			file_cmd_queue(cmd);
 	} else if (!lists) {
-		cmd_start(cmd, !(cmd->bio->bi_opf & REQ_NOWAIT));
+		cmd_start(cmd, may_block);
 	} else if (is_user_bio(cmd->root)) {
 		current->bio_list = NULL;
-		cmd_start(cmd, false);
+		cmd_start(cmd, may_block);
 		current->bio_list = lists;
 	} else if (!plug_add(cmd)) {
 		file_cmd_queue(cmd);
@@ -182,10 +184,7 @@ static bool map_special(struct strata_ctx *ctx, struct strata_disk *disk,
 	return false;
 }
 
-/*
- * All that is needed until completion is in the command. Should the allocation
- * have to wait, commands in this task's plug go to the lanes meanwhile.
- */
+/* strata_disk_ops.map */
 enum strata_map file_disk_map(struct strata_ctx *ctx, struct strata_disk *disk,
 			      struct bio *bio)
 {
@@ -195,8 +194,7 @@ enum strata_map file_disk_map(struct strata_ctx *ctx, struct strata_disk *disk,
 
 	if (unlikely(!transfer) && map_special(ctx, disk, bio))
 		return STRATA_SUBMITTED;
-	cmd = mempool_alloc(&fd->cmds, bio->bi_opf & REQ_NOWAIT ?
-			    GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO);
+	cmd = file_cmd_alloc(fd, bio);
 	if (unlikely(!cmd))
 		return strata_end(bio, BLK_STS_AGAIN);
 	cmd->fd = fd;
@@ -204,9 +202,11 @@ enum strata_map file_disk_map(struct strata_ctx *ctx, struct strata_disk *disk,
 	cmd->root = ctx->root;
 	cmd->done = 0;
 	cmd->tried = false;
+	cmd->final = false;
 	if (likely(transfer))
 		cmd_dispatch(cmd);
 	else
 		file_cmd_queue(cmd);
 	return STRATA_SUBMITTED;
 }
+EXPORT_SYMBOL_NS_GPL(file_disk_map, STRATA);
