@@ -340,7 +340,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(pool_both),
 	KUNIT_CASE(pool_fua_zeroes),
 	KUNIT_CASE(pool_fua_zero_fill),
-	KUNIT_CASE(starved_crowd),
+	KUNIT_CASE_SLOW(starved_crowd),
 	KUNIT_CASE(nowait_none),
 	KUNIT_CASE(nowait_some),
 	KUNIT_CASE(nowait_whole),

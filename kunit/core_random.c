@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Random trees of disks, random requests, and a flat array of bytes that knows
- * what every sector must be. `modprobe strata_kunit_random seed=N` repeats a
+ * what every sector must be. `modprobe strata_random_test seed=N` repeats a
  * run.
  */
 #include <linux/module.h>
@@ -147,7 +147,8 @@ static const blk_opf_t operations[] = {
 static void draw_request(struct walker *w, struct request *r)
 {
 	unsigned int lba = w->tree->lba, blocks = w->sectors / lba;
-	unsigned int most[] = { 4, 32, 128, BIO_SECTORS / lba };
+	unsigned int most[] = { 4, 16, 64, BIO_SECTORS / lba };
+	unsigned int size = draw(&w->rnd, 16);
 
 	r->opf = operations[draw(&w->rnd, ARRAY_SIZE(operations))];
 	if (r->opf == REQ_OP_FLUSH) {
@@ -156,7 +157,7 @@ static void draw_request(struct walker *w, struct request *r)
 		r->nr = 0;
 		return;
 	}
-	r->nr = 1 + draw(&w->rnd, min(blocks, most[draw(&w->rnd, 4)]));
+	r->nr = 1 + draw(&w->rnd, min(blocks, most[size ? size % 3 : 3]));
 	r->sector = w->first + draw(&w->rnd, blocks - r->nr + 1) * lba;
 	r->nr *= lba;
 }
@@ -337,7 +338,7 @@ static void compare_all(struct tree *t)
 	}
 }
 
-static const unsigned int rounds[] = { 0, 1, 2, 3, 4, 5 };
+static const unsigned int rounds[] = { 0, 1, 2, 3 };
 
 static void round_desc(const unsigned int *round, char *desc)
 {
@@ -474,12 +475,14 @@ static void beyond(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, t->leaves[i]->nr_ops, 0);
 }
 
+#define SLOW ((struct kunit_attributes){ .speed = KUNIT_SPEED_SLOW })
+
 static struct kunit_case cases[] = {
-	KUNIT_CASE_PARAM(alone, round_gen_params),
-	KUNIT_CASE_PARAM(starved, round_gen_params),
-	KUNIT_CASE_PARAM(together, round_gen_params),
-	KUNIT_CASE_PARAM(errors, round_gen_params),
-	KUNIT_CASE_PARAM(beyond, round_gen_params),
+	KUNIT_CASE_PARAM_ATTR(alone, round_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(starved, round_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(together, round_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(errors, round_gen_params, SLOW),
+	KUNIT_CASE_PARAM_ATTR(beyond, round_gen_params, SLOW),
 	{}
 };
 

@@ -10,11 +10,16 @@
 #define BIO_MAX		((sector_t)UINT_MAX >> SECTOR_SHIFT)
 #define IN_FLIGHT	4
 
+/* How a range ended. */
+struct ending {
+	struct completion done;
+	blk_status_t status;
+	bool in_task;
+};
+
 struct ranged {
 	struct strata_range range;
-	struct completion *done;
-	blk_status_t *status;
-	bool *in_task;
+	struct ending *ending;
 	struct hrtimer timer;
 };
 
@@ -22,12 +27,12 @@ struct ranged {
 static void ranged_end(struct strata_range *range)
 {
 	struct ranged *r = container_of(range, struct ranged, range);
-	struct completion *done = r->done;
+	struct ending *ending = r->ending;
 
-	*r->status = range->status;
-	*r->in_task = in_task() && !irqs_disabled();
+	ending->status = range->status;
+	ending->in_task = in_task() && !irqs_disabled();
 	kfree(r);
-	complete(done);
+	complete(&ending->done);
 }
 
 static struct ranged *ranged_new(struct kunit *test, struct strata_disk *disk,
@@ -36,41 +41,39 @@ static struct ranged *ranged_new(struct kunit *test, struct strata_disk *disk,
 	struct ranged *r = kzalloc(sizeof(*r), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, r);
+	r->ending = kzalloc(sizeof(*r->ending), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, r->ending);
+	init_completion(&r->ending->done);
 	r->range.disk = disk;
 	r->range.opf = opf;
 	r->range.sector = sector;
 	r->range.nr_sects = nr;
 	r->range.end = ranged_end;
-	r->done = kunit_kzalloc(test, sizeof(*r->done), GFP_KERNEL);
-	r->status = kunit_kzalloc(test, sizeof(*r->status), GFP_KERNEL);
-	r->in_task = kunit_kzalloc(test, sizeof(*r->in_task), GFP_KERNEL);
-	init_completion(r->done);
 	return r;
 }
 
-/* What is left of a range that has been submitted. */
-struct ranged_wait {
-	struct completion *done;
-	blk_status_t *status;
-	bool *in_task;
-};
-
-static struct ranged_wait start(struct kunit *test, struct strata_disk *disk,
-				blk_opf_t opf, sector_t sector, sector_t nr)
+static struct ending *start(struct kunit *test, struct strata_disk *disk,
+			    blk_opf_t opf, sector_t sector, sector_t nr)
 {
 	struct ranged *r = ranged_new(test, disk, opf, sector, nr);
-	struct ranged_wait wait = { r->done, r->status, r->in_task };
+	struct ending *ending = r->ending;
 
 	strata_range_submit(&r->range);
-	return wait;
+	return ending;
 }
 
-static blk_status_t finish(struct kunit *test, struct ranged_wait wait)
+static blk_status_t finish(struct kunit *test, struct ending *ending)
 {
-	KUNIT_ASSERT_NE_MSG(test, wait_for_completion_timeout(wait.done, FAKE_TIMEOUT), 0,
-			    "the range does not end");
-	KUNIT_EXPECT_TRUE(test, *wait.in_task);
-	return *wait.status;
+	blk_status_t status;
+
+	if (!wait_for_completion_timeout(&ending->done, FAKE_TIMEOUT)) {
+		KUNIT_FAIL(test, "the range does not end");
+		return BLK_STS_TIMEOUT;
+	}
+	KUNIT_EXPECT_TRUE(test, ending->in_task);
+	status = ending->status;
+	kfree(ending);
+	return status;
 }
 
 static blk_status_t run(struct kunit *test, struct strata_disk *disk,
@@ -229,7 +232,7 @@ static void first_error(struct kunit *test)
 
 	for (lifo = 0; lifo < 2; lifo++) {
 		struct fake_disk *fake = sparse(test, 1024 * 100, 512, 1024);
-		struct ranged_wait wait;
+		struct ending *wait;
 
 		for (i = 0; i < ARRAY_SIZE(errors); i++)
 			fake_disk_fail(fake, &errors[i]);
@@ -344,7 +347,7 @@ static void changes_meanwhile(struct kunit *test)
 
 	for (dies = 0; dies < 2; dies++) {
 		struct fake_disk *fake = sparse(test, 1024 * 100, 512, 1024);
-		struct ranged_wait wait;
+		struct ending *wait;
 
 		fake_disk_ends(fake, FAKE_HELD, 0);
 		wait = start(test, fake->disk, REQ_OP_DISCARD | REQ_FUA, 0, 1024 * 100);
@@ -370,7 +373,7 @@ static void from_hardirq(struct kunit *test)
 {
 	struct fake_disk *fake = sparse(test, GIB, 512, 0);
 	struct ranged *r = ranged_new(test, fake->disk, REQ_OP_DISCARD, 0, GIB);
-	struct ranged_wait wait = { r->done, r->status, r->in_task };
+	struct ending *wait = r->ending;
 
 	hrtimer_init(&r->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	r->timer.function = submit_in_irq;
@@ -399,7 +402,7 @@ static void pool_of_ranges(struct kunit *test)
 {
 	struct fake_disk *fake = sparse(test, 1024 * RANGES, 512, 128);
 	struct fake_stack_config config = { .kind = FAKE_STRIPE, .chunk = 8 };
-	struct ranged_wait waits[RANGES];
+	struct ending *waits[RANGES];
 	struct fake_stack *split;
 	unsigned int i;
 	bool in_time;
@@ -410,10 +413,10 @@ static void pool_of_ranges(struct kunit *test)
 	fake_pool_starve(split->disk, true);
 	for (i = 0; i < RANGES; i++)
 		waits[i] = start(test, split->disk, REQ_OP_DISCARD | REQ_FUA, 1024 * i, 1024);
-	in_time = wait_for_completion_timeout(waits[RANGES - 1].done, FAKE_TIMEOUT);
+	in_time = wait_for_completion_timeout(&waits[RANGES - 1]->done, FAKE_TIMEOUT);
 	KUNIT_EXPECT_TRUE_MSG(test, in_time, "no progress without memory");
 	if (in_time)
-		complete(waits[RANGES - 1].done);
+		complete(&waits[RANGES - 1]->done);
 	else
 		fake_pool_starve(split->disk, false);
 	for (i = 0; i < RANGES; i++)

@@ -4,7 +4,7 @@
 #include <linux/module.h>
 #include <strata/uevent.h>
 #include "fake_disk.h"
-#include "uevent.h"
+#include "../drivers/core/uevent.h"
 
 struct message {
 	const char *name;

@@ -300,6 +300,7 @@ static unsigned int end_pending(struct fake_disk *fake, unsigned int n)
 	while (done < n && !list_empty(&fake->pending)) {
 		list_move_tail(fake->lifo ? fake->pending.prev :
 					    fake->pending.next, &ready);
+		fake->nr_pending--;
 		done++;
 	}
 	spin_unlock_irqrestore(&fake->lock, flags);
@@ -341,6 +342,7 @@ static void add_pending(struct fake_disk *fake, struct fake_pending *p)
 
 	spin_lock_irqsave(&fake->lock, flags);
 	list_add_tail(&p->node, &fake->pending);
+	fake->nr_pending++;
 	switch (fake->when) {
 	case FAKE_WORKER:
 		queue_delayed_work(system_unbound_wq, &fake->work,
@@ -359,12 +361,28 @@ static void add_pending(struct fake_disk *fake, struct fake_pending *p)
 	spin_unlock_irqrestore(&fake->lock, flags);
 }
 
+/* What holds for every bio that a map is given. */
+static void check_bio(struct strata_disk *disk, struct bio *bio)
+{
+	if (!(bio->bi_opf & REQ_NOWAIT))
+		might_sleep();
+	WARN_ON_ONCE(!in_task());
+	/* No test submits a bio that has a device. */
+	WARN_ON_ONCE(bio->bi_bdev);
+	if (bio->bi_iter.bi_size)
+		WARN_ON_ONCE((bio->bi_iter.bi_sector | bio_sectors(bio)) & disk->lba_mask);
+	else
+		WARN_ON_ONCE(bio_op(bio) != REQ_OP_WRITE ||
+			     !(bio->bi_opf & REQ_PREFLUSH));
+}
+
 static enum strata_map fake_map(struct strata_ctx *ctx, struct strata_disk *disk,
 				struct bio *bio)
 {
 	struct fake_disk *fake = disk->private;
 	struct fake_pending here = { .fake = fake, .bio = bio }, *p;
 
+	check_bio(disk, bio);
 	if (fake->hook)
 		fake->hook(fake, ctx, bio);
 	if (fake->again && (bio->bi_opf & REQ_NOWAIT))
@@ -451,7 +469,7 @@ EXPORT_SYMBOL_NS_GPL(fake_disk_fail_none, STRATA);
 bool fake_disk_wait_pending(struct fake_disk *fake, unsigned int n)
 {
 	return wait_event_timeout(fake->changed,
-				  READ_ONCE(fake->inflight) >= n, FAKE_TIMEOUT);
+				  READ_ONCE(fake->nr_pending) >= n, FAKE_TIMEOUT);
 }
 EXPORT_SYMBOL_NS_GPL(fake_disk_wait_pending, STRATA);
 

@@ -134,8 +134,9 @@ struct fake_config {
  * @nr_ops: how many; those beyond @max_ops are not in @log
  * @max_ops: room in @log
  * @errors: what is to fail
- * @pending: bios not ended yet
- * @inflight: how many
+ * @pending: bios that wait for their end
+ * @nr_pending: how many
+ * @inflight: how many have come and not ended yet
  * @max_inflight: the most there ever were
  * @era: how often it has shrunk
  * @in_era: bios not ended yet that came in even and in odd eras
@@ -164,6 +165,7 @@ struct fake_disk {
 	unsigned int max_ops;
 	struct fake_error errors[FAKE_ERRORS];
 	struct list_head pending;
+	unsigned int nr_pending;
 	unsigned int inflight;
 	unsigned int max_inflight;
 	unsigned int era;
