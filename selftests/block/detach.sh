@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Taking /dev/strataN away: refused while it is open, unless forced; then all that was
 # using it ends, and the disk goes with its last user.
-# timeout: 240
+# timeout: 300
 . "$(dirname "$0")/../lib.sh"
 require_cmd fio mkfs.ext4
 
@@ -58,13 +58,13 @@ under_load() {
 	for i in 1 2 3 4; do
 		(cd "$TMPDIR" && exec fio --name="j$i" --filename="$dev" --direct=$((i % 2)) \
 			--allow_file_create=0 --ioengine=io_uring --iodepth=16 --rw=randrw --bs=4k \
-			--time_based --runtime=60 --size=16m --thread --minimal 2>&1) &
+			--time_based --runtime=600 --size=16m --thread --minimal 2>&1) &
 		pids+=($!)
 	done
-	wait_for 30 jobs_run || { echo "the jobs do not run"; return 1; }
+	wait_for 100 jobs_run || { echo "the jobs do not run"; return 1; }
 	strata_set frontends/block.det force_detach=1 || return
 	for pid in "${pids[@]}"; do
-		wait_for 30 not kill -0 "$pid" || return
+		wait_for 60 not kill -0 "$pid" || return
 	done
 	wait_for 10 gone
 }

@@ -13,24 +13,27 @@ run_fio() {
 	(cd "$TMPDIR" && fio --name=io --filename="$dev" --direct=1 --minimal --group_reporting "$@")
 }
 
-same() { cmp <(dd if="$dev" bs=1M iflag=direct status=none) <(dd if="$null" bs=1M iflag=direct status=none); }
+same() {
+	cmp <(dd if="$dev" bs=1M count=8 iflag=direct status=none) \
+		<(dd if="$null" bs=1M count=8 iflag=direct status=none)
+}
 zeroes() { ! dd if="$dev" bs=64k count="$1" iflag=direct status=none | tr -d '\0' | grep -q .; }
 fill() { dd if=/dev/urandom of="$dev" bs=64k count="$1" oflag=direct status=none; }
 
 null=''
-must mknull null size=64 cache_size=1 discard=1
+must mknull null size=32 cache_size=1 discard=1
 must strata_mkdisk blockdev.io path="$null"
 must strata_mkblock io disks/blockdev.io
 dev=$blockdev
 
 ok_if "random writes verify, libaio" run_fio --ioengine=libaio --iodepth=16 --rw=randwrite \
-	--bsrange=512-64k --size=8m --verify=crc32c
+	--bsrange=512-64k --size=4m --verify=crc32c
 ok_if "random mix verifies, io_uring" run_fio --ioengine=io_uring --iodepth=16 --rw=randrw \
-	--bs=4k --size=8m --offset=8m --verify=crc32c
-ok_if "writes and trims verify" run_fio --ioengine=psync --rw=randtrimwrite --bs=64k \
-	--size=8m --offset=16m
+	--bs=4k --size=4m --offset=4m --verify=crc32c
+ok_if "writes and trims" run_fio --ioengine=psync --rw=randtrimwrite --bs=64k \
+	--size=4m --offset=8m
 ok_if "two jobs through the page cache" run_fio --direct=0 --ioengine=psync --numjobs=2 \
-	--rw=randwrite --bs=4k --size=4m --offset_increment=4m --verify=crc32c --fsync=100
+	--rw=randwrite --bs=4k --size=2m --offset_increment=2m --verify=crc32c --fsync=100
 ok_if "the bytes are where they belong" same
 
 flushes=$(count flush)
@@ -53,9 +56,18 @@ ok_if "discard" blkdiscard -o 0 -l 2M "$dev"
 is "it went down" 0 $?
 is "nothing was refused" 0 "$(count refused)"
 
-# io_uring's RWF_NOWAIT reads and writes go in place: no worker thread is needed.
-ok_if "NOWAIT I/O" run_fio --ioengine=io_uring --nowait=1 --iodepth=8 --rw=randrw --bs=4k \
-	--size=4m
+# The device below does NOWAIT, so io_uring submits in place, without worker threads.
+run_fio --ioengine=io_uring --iodepth=8 --rw=randrw --bs=4k --size=4m --time_based --runtime=3 \
+	>/dev/null 2>&1 &
+load=$!
+workers=0
+while kill -0 $load 2>/dev/null; do
+	! cat /proc/[0-9]*/task/*/comm 2>/dev/null | grep -q '^iou-wrk' || workers=1
+	sleep 0.3
+done
+ok_if "io_uring" wait $load
+is "needs no worker threads" 0 $workers
+ok_if "RWF_NOWAIT" run_fio --ioengine=io_uring --nowait=1 --iodepth=8 --rw=randrw --bs=4k --size=4m
 
 must strata_remove frontends/block.io
 must strata_make frontends/block.ro read_only=1 disk@disks/blockdev.io

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The device below disappears, idle and under load: every I/O ends, new ones fail, and all
 # can be taken down.
-# timeout: 240
+# timeout: 300
 . "$(dirname "$0")/../lib.sh"
 require_cmd fio
 
@@ -56,10 +56,10 @@ load() {
 	for i in 1 2 3 4; do
 		(cd "$TMPDIR" && exec fio --name="j$i" --filename="$1" --direct=$((i % 2)) \
 			--allow_file_create=0 --ioengine=io_uring --iodepth=16 --rw=randrw --bs=4k \
-			--time_based --runtime=60 --size=16m --thread >/dev/null 2>&1) &
+			--time_based --runtime=600 --size=16m --thread >/dev/null 2>&1) &
 		pids+=($!)
 	done
-	wait_for 30 jobs_run "$1" "$(done_by)"
+	wait_for 100 jobs_run "$1" "$(done_by)"
 }
 
 # Writes so far of the device below
@@ -73,7 +73,7 @@ jobs_run() {
 all_ended() {
 	local pid
 	for pid in "${pids[@]}"; do
-		wait_for 30 not kill -0 "$pid" || return
+		wait_for 60 not kill -0 "$pid" || return
 	done
 }
 

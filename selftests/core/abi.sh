@@ -3,19 +3,14 @@
 # The attributes of every type: they are there, and what they say is so.
 . "$(dirname "$0")/../common.sh"
 
-# has ITEM ATTRIBUTE...: exactly these, in any order
+# has ITEM ATTRIBUTE...: exactly these
 has() {
-	local dir=$strata/$1
-	is "$1 has its attributes" "$(printf '%s\n' "${@:2}" | sort | xargs)" \
-		"$(find "$dir" -maxdepth 1 -type f -printf '%f\n' | sort | xargs)"
-}
-
-# says ITEM ATTRIBUTE=VALUE...
-says() {
-	local item=$1 arg
-	for arg in "${@:2}"; do
-		is "$item/${arg%%=*}" "${arg#*=}" "$(strata_get "$item" "${arg%%=*}")"
+	local file files=() words
+	for file in "$strata/$1"/*; do
+		[ ! -f "$file" ] || files+=("${file##*/}")
 	done
+	words=$(printf '%s\n' "${@:2}" | sort)
+	is "$1 has its attributes" "${words//$'\n'/ }" "${files[*]}"
 }
 
 common='read_only shared enable live users stale last_error sector_size physical_sector_size

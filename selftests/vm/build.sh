@@ -36,7 +36,7 @@ sync_sources() {
 }
 
 kbuild() {
-	make -s -C "$build" "M=$src" -j"$(nproc)" "$@" modules
+	make -s -C "$build" "M=$src" -j"$(nproc)" TESTS=1 "$@" modules
 }
 
 warned() {
@@ -77,9 +77,12 @@ stage() {
 	mkdir -p "$new/updates"
 	ln -s "$modules/kernel" "$new/kernel"
 	ln -s "$modules"/modules.{order,builtin,builtin.modinfo} "$new/"
-	(cd "$src" && find . -name '*.ko') | while read -r module; do
+	# Only what this build made: a module that was renamed leaves its old file behind.
+	while read -r module; do
+		module=${module%.o}.ko
+		module=${module#"$src/"}
 		install -D -m 644 "$src/$module" "$new/updates/$module"
-	done
+	done <"$src/modules.order"
 	rm -rf "${dir:?}/lib"
 	mkdir -p "$dir/lib/modules"
 	mv "$new" "$stage"
