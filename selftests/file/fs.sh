@@ -7,8 +7,8 @@ mkfs_at() {
 	local _dir _dev
 	_dir=$(mktemp -d) || return
 	cleanup rmdir "$_dir"
-	if [ "$2" = tmpfs ]; then
-		mount -t tmpfs -o "size=${3:-512}m" tmpfs "$_dir" || return
+	if [ "$2" = tmpfs ] || [ "$2" = ramfs ]; then
+		mount -t "$2" -o "size=${3:-512}m" "$2" "$_dir" || return
 	else
 		mknull _dev "size=${3:-512}" discard=1 || return
 		mkfs_quietly "$2" "$_dev" || return

@@ -60,12 +60,11 @@ ok_if "a read-only file system and a read-only disk" strata_enable disks/file.ro
 must strata_remove disks/file.ro
 mount -o remount,rw "$dir"
 
-# No direct I/O: ext4 has none for files whose data is journalled.
-touch "$dir/journalled"
-chattr +j "$dir/journalled"
-truncate -s 4M "$dir/journalled"
-refuse EINVAL 'set direct to 0' "no direct I/O" path="$dir/journalled"
-must strata_mkdisk file.ok path="$dir/journalled" direct=0
+# ramfs has no direct I/O.
+must mkfs_at ram ramfs
+truncate -s 4M "${ram:?}/image"
+refuse EINVAL 'set direct to 0' "no direct I/O" path="$ram/image"
+must strata_mkdisk file.ok path="$ram/image" direct=0
 ok_if "without it" strata_enable disks/file.ok
 expect_errno EBUSY "path while live" strata_set disks/file.ok path=/nowhere
 expect_errno EBUSY "direct while live" strata_set disks/file.ok direct=1

@@ -51,12 +51,14 @@ cleanup _unmount "$upper"
 echo '+memory +io' >/sys/fs/cgroup/cgroup.subtree_control
 must mkdir $group
 cleanup rmdir $group
-echo 24M >$group/memory.max
 for direct in 1 0; do
+	# Through the page cache it pays twice. (With a buffered loop it is killed at 24M.)
+	limit=$((direct ? 24 : 64))
+	echo ${limit}M >$group/memory.max
 	must mkfile t "$dir/image" direct=$direct
 	must mkfs_quietly ext4 "$blockdev"
 	must mount "$blockdev" "$upper"
-	ok_if "direct=$direct: 128 MiB written by 24 MiB" \
+	ok_if "direct=$direct: 128 MiB written by $limit MiB" \
 		small dd if=/dev/urandom of="$upper/big" bs=1M count=128 conv=fsync
 	sum=$(sha256sum <"$upper/big")
 	must umount "$upper"
