@@ -82,7 +82,7 @@ leftovers() {
 }
 
 run_one() {
-	local test=$1 number=$2 limit want marker status left pid printer
+	local test=$1 number=$2 limit want marker status left pid printer start=$SECONDS
 	limit=$(header "$test" timeout)
 	limit=${limit:-120}
 	[ "$kernel" != lab ] || limit=$((limit * 3))
@@ -104,6 +104,7 @@ run_one() {
 	pkill -KILL -s "$pid"
 	wait "$printer"
 	left=$(leftovers "$marker")
+	echo "    # took $((SECONDS - start)) s"
 	[ $status != 124 ] && [ $status != 137 ] || left="no end after $limit s${left:+
 $left}"
 	if [ -n "$left" ]; then

@@ -25,7 +25,7 @@ part() {
 }
 
 gate=$top/selftests/bench/gate.sh
-parts=(lint kunit selftests-stock)
+parts=(lint kunit selftests-stock selftests-lab)
 [ ! -x "$gate" ] || parts+=(gate)
 
 progress "packages"
@@ -39,6 +39,7 @@ done
 
 lane_lab() {
 	part kunit "$vm/kunit.sh"
+	part selftests-lab "$vm/selftests.sh" lab
 }
 lane_stock() {
 	part lint "$vm/lint.sh"
