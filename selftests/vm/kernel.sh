@@ -65,6 +65,8 @@ unpack_stock() {
 	for deb in *.deb; do
 		dpkg -x "$deb" "$dir"
 	done
+	# Debian 13 ships the modules below /usr, where its /lib leads; depmod -b wants /lib.
+	[ -d "$dir/lib" ] || { mkdir "$dir/lib" && mv "$dir/usr/lib/modules" "$dir/lib/"; }
 	prune_modules "$dir/lib/modules/$release"
 	depmod -b "$dir" "$release"
 	build=$dir/usr/src/$headers
