@@ -102,6 +102,45 @@ static void starved_levels(struct kunit *test)
 	expect_ascending(test, fake, SZ_64K >> SECTOR_SHIFT);
 }
 
+/*
+ * Below submit_bio() what was issued may wait until it returns: nothing waits
+ * for a pool there, and the workers go on.
+ */
+static void below_submit_bio(struct kunit *test)
+{
+	struct bio_list lists[2] = { BIO_EMPTY_LIST, BIO_EMPTY_LIST };
+	struct fake_disk *fake = memory(test, FAKE_HELD, 0);
+	struct fake_stack *low = splitter(test, fake->disk, 3);
+	struct fake_stack *top = splitter(test, low->disk, 8);
+	void *want = fake_buffer(test, SZ_64K, 0, 1), *got = fake_buffer(test, SZ_64K, 0, 0);
+	struct bio waiting;
+	struct fake_bio *fb[4];
+	unsigned int i;
+
+	bio_init(&waiting, NULL, NULL, 0, REQ_OP_READ);
+	bio_list_add(&lists[0], &waiting);
+	for (i = 0; i < ARRAY_SIZE(fb); i++)
+		fb[i] = fake_bio_new(test, REQ_OP_WRITE | REQ_FUA, i * SZ_16K >> SECTOR_SHIFT,
+				     want + i * SZ_16K, SZ_16K);
+	fake_pool_starve(low->disk, true);
+	fake_pool_starve(top->disk, true);
+	current->bio_list = lists;
+	for (i = 0; i < ARRAY_SIZE(fb); i++)
+		fake_bio_submit(fb[i], NULL, top->disk);
+	current->bio_list = NULL;
+	/* It is the reserve that has been used up. */
+	KUNIT_EXPECT_TRUE(test, fake_disk_wait_pending(fake, 1));
+	KUNIT_EXPECT_LT(test, fake->nr_ops, SZ_64K >> SECTOR_SHIFT);
+	fake_disk_ends(fake, FAKE_INLINE, 0);
+	fake_disk_release(fake, UINT_MAX);
+	for (i = 0; i < ARRAY_SIZE(fb); i++)
+		FAKE_EXPECT_STS(test, fake_bio_wait(test, fb[i]), BLK_STS_OK);
+	fake_pool_starve(low->disk, false);
+	fake_pool_starve(top->disk, false);
+	fake_disk_peek(fake, 0, got, SZ_64K);
+	KUNIT_EXPECT_EQ(test, memcmp(got, want, SZ_64K), 0);
+}
+
 /* Many threads that submit to a disk with starved pools. */
 struct crowd {
 	struct kunit *test;
@@ -335,6 +374,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(starved_worker),
 	KUNIT_CASE(starved_softirq),
 	KUNIT_CASE(starved_levels),
+	KUNIT_CASE(below_submit_bio),
 	KUNIT_CASE(pool_preflush),
 	KUNIT_CASE(pool_fua),
 	KUNIT_CASE(pool_both),

@@ -362,57 +362,6 @@ static void nothing_left(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->base->log[1].sector, SMALLER);
 }
 
-/* What has not reached the worker yet is one change: the last. */
-static void later(struct kunit *test)
-{
-	struct tower *t = make_chain(test);
-	unsigned int i;
-
-	mutex_lock(&t->disks[0]->users_lock);
-	strata_disk_resize_later(t->disks[0], 1);
-	/* The worker may have that one, but waits for the lock. */
-	for (i = 2; i < 100; i++)
-		strata_disk_resize_later(t->disks[0], i);
-	strata_disk_resize_later(t->disks[0], LARGER);
-	mutex_unlock(&t->disks[0]->users_lock);
-	flush_work(&t->disks[0]->resize_work);
-	expect_sizes(t, LARGER);
-	/* At most a shrink that the worker had, and the growth. */
-	KUNIT_EXPECT_LE(test, t->nr_events, 3 * t->nr);
-}
-
-struct irq {
-	struct hrtimer timer;
-	struct strata_disk *disk;
-	struct completion done;
-};
-
-static enum hrtimer_restart later_in_irq(struct hrtimer *timer)
-{
-	struct irq *irq = container_of(timer, struct irq, timer);
-
-	strata_disk_resize_later(irq->disk, LARGER);
-	complete(&irq->done);
-	return HRTIMER_NORESTART;
-}
-
-static void later_from_hardirq(struct kunit *test)
-{
-	struct irq *irq = kunit_kzalloc(test, sizeof(*irq), GFP_KERNEL);
-	struct tower *t = make_chain(test);
-
-	KUNIT_ASSERT_NOT_NULL(test, irq);
-	irq->disk = t->disks[0];
-	init_completion(&irq->done);
-	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
-	irq->timer.function = later_in_irq;
-	hrtimer_start(&irq->timer, 0, HRTIMER_MODE_REL_HARD);
-	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&irq->done, FAKE_TIMEOUT), 0);
-	hrtimer_cancel(&irq->timer);
-	flush_work(&t->disks[0]->resize_work);
-	expect_growth(t, chain_on);
-}
-
 /* All that stands on a dead disk is dead, and each frontend is told once. */
 static void expect_dead(struct tower *t, const bool (*on)[MOST], unsigned int first)
 {
@@ -467,10 +416,7 @@ static void rival_fn(void *context, unsigned int index)
 	for (i = 0; i < 300; i++) {
 		sector_t size = 100 + (i * 37 + index * 11) % 900;
 
-		if (index & 2)
-			strata_disk_resize_later(disk, size);
-		else
-			strata_disk_resize(disk, size);
+		strata_disk_resize(disk, size);
 	}
 }
 
@@ -493,8 +439,6 @@ static void two_at_once(struct kunit *test)
 	high = fake_stack_new(test, &remap);
 	threads = fake_threads_start(test, 4, rival_fn, &rivals);
 	KUNIT_ASSERT_TRUE(test, fake_threads_wait(threads));
-	for (i = 0; i < 2; i++)
-		flush_work(&rivals.fakes[i]->disk->resize_work);
 	KUNIT_EXPECT_EQ(test, strata_disk_capacity(low->disk),
 			min(strata_disk_capacity(rivals.fakes[0]->disk),
 			    strata_disk_capacity(rivals.fakes[1]->disk)));
@@ -512,8 +456,6 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(not_ready),
 	KUNIT_CASE(refresh),
 	KUNIT_CASE(nothing_left),
-	KUNIT_CASE(later),
-	KUNIT_CASE(later_from_hardirq),
 	KUNIT_CASE(dead_chain),
 	KUNIT_CASE(dead_diamond),
 	KUNIT_CASE(two_at_once),

@@ -135,8 +135,6 @@ static void fake_stack_free(void *data)
 	struct fake_stack *stack = data;
 	unsigned int i;
 
-	if (stack->disk)
-		cancel_work_sync(&stack->disk->resize_work);
 	for (i = 0; i < FAKE_BELOW && stack->handles[i]; i++)
 		strata_handle_detach(stack->handles[i]);
 	strata_disk_free(stack->disk);

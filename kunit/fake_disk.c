@@ -601,8 +601,6 @@ static void fake_disk_free(void *data)
 	hrtimer_cancel(&fake->soft);
 	hrtimer_cancel(&fake->hard);
 	end_pending(fake, UINT_MAX);
-	if (fake->disk)
-		cancel_work_sync(&fake->disk->resize_work);
 	strata_disk_free(fake->disk);
 	spin_lock_irq(&fake->lock);
 	store_zero(fake, 0, LLONG_MAX);

@@ -4,7 +4,7 @@
 # C programs.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-_selftests=$(dirname "${BASH_SOURCE[0]}")
+_selftests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 model() { "$_selftests/model/model" "$@"; }
 replay() { "$_selftests/durability/replay" "$@"; }
 fail_nth() { "$_selftests/faults/fail_nth" "$@"; }

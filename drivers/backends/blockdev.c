@@ -416,11 +416,11 @@ static void set_bdev(struct bio *bio, struct block_device *bdev)
 	bio->bi_bdev = bdev;
 }
 
-/* A sub-bio has no cgroup yet: the submitter's bio says who pays. */
-static noinline void submit_sub(struct bio *bio, struct bio *root,
+/* A sub-bio has no cgroup yet. */
+static noinline void submit_sub(struct bio *bio, struct bio *payer,
 				struct block_device *bdev)
 {
-	struct cgroup_subsys_state *css = bio_blkcg_css(root);
+	struct cgroup_subsys_state *css = bio_blkcg_css(payer);
 
 	set_bdev(bio, bdev);
 	if (css)
@@ -441,13 +441,14 @@ static void zeroes_ended(struct bio *bio)
 	struct bio *parent = sub->parent;
 	blk_status_t status = bio->bi_status;
 
-	bio_put(bio);
 	if (status == BLK_STS_NOTSUPP ||
 	    (status && !bdev_write_zeroes_sectors(disk->private))) {
 		WRITE_ONCE(disk->limits.max_write_zeroes_sectors, 0);
-		strata_defer(disk, parent);
+		sub->resume = true;
+		strata_defer_sub(sub);
 		return;
 	}
+	bio_put(bio);
 	strata_end(parent, status);
 }
 
@@ -464,7 +465,7 @@ static noinline enum strata_map write_zeroes(struct strata_ctx *ctx,
 		return strata_sub_failed(ctx, bio);
 	sub->parent = bio;
 	sub->bio.bi_end_io = zeroes_ended;
-	submit_sub(&sub->bio, ctx->root, disk->private);
+	submit_sub(&sub->bio, ctx->payer, disk->private);
 	return STRATA_SUBMITTED;
 }
 
@@ -474,8 +475,8 @@ static enum strata_map blockdev_map(struct strata_ctx *ctx,
 {
 	if (unlikely(bio_op(bio) == REQ_OP_WRITE_ZEROES))
 		return write_zeroes(ctx, disk, bio);
-	if (unlikely(bio != ctx->root)) {
-		submit_sub(bio, ctx->root, disk->private);
+	if (unlikely(bio != ctx->payer)) {
+		submit_sub(bio, ctx->payer, disk->private);
 		return STRATA_SUBMITTED;
 	}
 	set_bdev(bio, disk->private);

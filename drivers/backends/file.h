@@ -86,7 +86,7 @@ struct file_disk {
  * @iocb: what the file system sees
  * @fd: the disk
  * @bio: the bio; its bi_iter stays as it came
- * @root: the bio of the submitter, which does not end before @bio
+ * @payer: the bio whose cgroup pays, which does not end before @bio
  * @done: bytes of @bio that have been transferred
  * @tried: not again without blocking
  * @final: a lane has it, which can wait for all there is to wait for
@@ -97,7 +97,7 @@ struct file_cmd {
 	struct kiocb iocb;
 	struct file_disk *fd;
 	struct bio *bio;
-	struct bio *root;
+	struct bio *payer;
 	unsigned int done;
 	bool tried;
 	bool final;

@@ -81,11 +81,11 @@ static long cmd_range(struct file_cmd *cmd)
 static void cmd_no_zero_range(struct file_cmd *cmd)
 {
 	struct strata_disk *disk = cmd->fd->disk;
-	struct bio *bio = cmd->bio;
+	struct bio *bio = cmd->bio, *payer = cmd->payer;
 
 	WRITE_ONCE(cmd->fd->no_zero_range, true);
 	file_cmd_free(cmd);
-	strata_defer(disk, bio);
+	strata_submit_for(NULL, payer, disk, bio);
 }
 
 static void cmd_run(struct file_cmd *cmd)
@@ -146,7 +146,7 @@ static void lane_run(struct file_disk *fd, struct file_cmd *cmd)
 /* Run a command at the expense of the cgroup that its bio came from. */
 static void lane_charge(struct file_disk *fd, struct file_cmd *cmd)
 {
-	struct cgroup_subsys_state *css = bio_blkcg_css(cmd->root);
+	struct cgroup_subsys_state *css = bio_blkcg_css(cmd->payer);
 	struct cgroup_subsys_state *memcg_css;
 	struct mem_cgroup *old;
 

@@ -147,7 +147,7 @@ static bool is_user_bio(const struct bio *root)
 	       !(current->flags & PF_MEMALLOC_NOIO);
 }
 
-static void cmd_dispatch(struct file_cmd *cmd)
+static void cmd_dispatch(struct file_cmd *cmd, const struct bio *root)
 {
 	struct bio_list *lists = current->bio_list;
 	bool may_block = !(cmd->bio->bi_opf & REQ_NOWAIT);
@@ -157,7 +157,7 @@ static void cmd_dispatch(struct file_cmd *cmd)
 			file_cmd_queue(cmd);
 	} else if (!lists) {
 		cmd_start(cmd, may_block);
-	} else if (is_user_bio(cmd->root)) {
+	} else if (is_user_bio(root)) {
 		current->bio_list = NULL;
 		cmd_start(cmd, may_block);
 		current->bio_list = lists;
@@ -199,12 +199,12 @@ enum strata_map file_disk_map(struct strata_ctx *ctx, struct strata_disk *disk,
 		return strata_end(bio, BLK_STS_AGAIN);
 	cmd->fd = fd;
 	cmd->bio = bio;
-	cmd->root = ctx->root;
+	cmd->payer = ctx->payer;
 	cmd->done = 0;
 	cmd->tried = false;
 	cmd->final = false;
 	if (likely(transfer))
-		cmd_dispatch(cmd);
+		cmd_dispatch(cmd, ctx->root);
 	else
 		file_cmd_queue(cmd);
 	return STRATA_SUBMITTED;

@@ -48,6 +48,14 @@ void strata_attr_end(struct strata_desc *desc)
 }
 EXPORT_SYMBOL_NS_GPL(strata_attr_end, STRATA);
 
+/**
+ * strata_show_str() - show a string attribute
+ * @field: the value, or NULL for none; changes under the graph mutex
+ * @page: where to
+ *
+ * Context: process context.
+ * Return: how many bytes.
+ */
 ssize_t strata_show_str(char *const *field, char *page)
 {
 	ssize_t len;
@@ -59,18 +67,42 @@ ssize_t strata_show_str(char *const *field, char *page)
 }
 EXPORT_SYMBOL_NS_GPL(strata_show_str, STRATA);
 
+/**
+ * strata_show_bool() - show an attribute that is 0 or 1
+ * @field: the value
+ * @page: where to
+ *
+ * Context: any.
+ * Return: how many bytes.
+ */
 ssize_t strata_show_bool(const bool *field, char *page)
 {
 	return sysfs_emit(page, "%d\n", READ_ONCE(*field));
 }
 EXPORT_SYMBOL_NS_GPL(strata_show_bool, STRATA);
 
+/**
+ * strata_show_u32() - show a number
+ * @field: the value
+ * @page: where to
+ *
+ * Context: any.
+ * Return: how many bytes.
+ */
 ssize_t strata_show_u32(const u32 *field, char *page)
 {
 	return sysfs_emit(page, "%u\n", READ_ONCE(*field));
 }
 EXPORT_SYMBOL_NS_GPL(strata_show_u32, STRATA);
 
+/**
+ * strata_show_u64() - show a number or a size
+ * @field: the value
+ * @page: where to
+ *
+ * Context: any.
+ * Return: how many bytes.
+ */
 ssize_t strata_show_u64(const u64 *field, char *page)
 {
 	return sysfs_emit(page, "%llu\n", READ_ONCE(*field));
@@ -93,6 +125,16 @@ static int value_len(struct strata_desc *desc, const char *page, size_t count)
 	return count;
 }
 
+/**
+ * strata_parse_str() - store a string
+ * @desc: whose attribute; between strata_attr_begin() and strata_attr_end()
+ * @page: one line of text, with or without a newline
+ * @count: its length
+ * @field: the old value, which is freed; from kmalloc() or NULL
+ *
+ * Context: process context.
+ * Return: 0, -EINVAL, -EFBIG or -ENOMEM, with words and the old value kept.
+ */
 int strata_parse_str(struct strata_desc *desc, const char *page, size_t count,
 		     char **field)
 {
@@ -110,6 +152,16 @@ int strata_parse_str(struct strata_desc *desc, const char *page, size_t count,
 }
 EXPORT_SYMBOL_NS_GPL(strata_parse_str, STRATA);
 
+/**
+ * strata_parse_bool() - store 0 or 1
+ * @desc: whose attribute
+ * @page: one line of text
+ * @count: its length
+ * @field: where to
+ *
+ * Context: process context.
+ * Return: 0, or -EINVAL with words and the old value kept.
+ */
 int strata_parse_bool(struct strata_desc *desc, const char *page, size_t count,
 		      bool *field)
 {
@@ -140,6 +192,16 @@ static int suffix_shift(char c)
 	}
 }
 
+/**
+ * strata_parse_u64() - store a number or a size
+ * @desc: whose attribute
+ * @page: a number as in C, perhaps with a suffix K, M, G or T
+ * @count: its length
+ * @field: where to
+ *
+ * Context: process context.
+ * Return: 0, or -EINVAL with words and the old value kept.
+ */
 int strata_parse_u64(struct strata_desc *desc, const char *page, size_t count,
 		     u64 *field)
 {
@@ -167,6 +229,16 @@ invalid:
 }
 EXPORT_SYMBOL_NS_GPL(strata_parse_u64, STRATA);
 
+/**
+ * strata_parse_u32() - store a number or a size of 32 bits
+ * @desc: whose attribute
+ * @page: as for strata_parse_u64()
+ * @count: its length
+ * @field: where to
+ *
+ * Context: process context.
+ * Return: as strata_parse_u64(), or -ERANGE.
+ */
 int strata_parse_u32(struct strata_desc *desc, const char *page, size_t count,
 		     u32 *field)
 {

@@ -64,6 +64,8 @@ const char *strata_claim_words(enum strata_claim claim);
 struct strata_sub *strata_core_sub(struct strata_ctx *ctx,
 				   struct strata_disk *disk, struct bio *bio,
 				   blk_opf_t opf);
+void strata_core_sub_failed(struct strata_ctx *ctx, struct strata_disk *disk,
+			    struct bio *bio);
 
 /* flush.c */
 void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,

@@ -21,7 +21,7 @@ DECLARE_WAIT_QUEUE_HEAD(strata_graph_wait);
  * @err: a negative errno
  * @fmt: one sentence without a full stop, as for printf
  *
- * Context: any.
+ * Context: process context.
  * Return: @err.
  */
 int strata_fail(struct strata_desc *desc, int err, const char *fmt, ...)
@@ -43,7 +43,7 @@ EXPORT_SYMBOL_NS_GPL(strata_fail, STRATA);
  * @err: a negative errno
  * @path: the path
  *
- * Context: any.
+ * Context: process context.
  * Return: @err.
  */
 int strata_fail_path(struct strata_desc *desc, int err, const char *path)
@@ -75,13 +75,14 @@ int strata_fail_path(struct strata_desc *desc, int err, const char *path)
 }
 EXPORT_SYMBOL_NS_GPL(strata_fail_path, STRATA);
 
-/* Give @to the words of @from, behind its name. */
+/* Give @to the words of @from, behind its name. Takes the graph mutex. */
 void strata_copy_error(struct strata_desc *to, struct strata_desc *from)
 {
 	char words[STRATA_ERROR_SIZE];
 
 	if (to == from)
 		return;
+	guard(mutex)(&strata_graph_lock);
 	spin_lock(&from->error_lock);
 	strscpy(words, from->error, sizeof(words));
 	spin_unlock(&from->error_lock);
@@ -96,13 +97,16 @@ void strata_copy_error(struct strata_desc *to, struct strata_desc *from)
 
 /*
  * Keep the item from being removed while it is live. configfs may look at the
- * item only before rmdir takes it out of the tree.
+ * item only before rmdir takes it out of the tree, and after mkdir, which holds
+ * none of our locks then, has put it in.
  */
 int strata_desc_pin(struct strata_desc *desc)
 {
 	guard(mutex)(&strata_graph_lock);
-	if (desc->gone)
-		return -ENOENT;
+	if (desc->gone || !READ_ONCE(desc->group.cg_item.ci_group))
+		return strata_fail(desc, -ENOENT,
+				   "%s is being made or removed",
+				   strata_desc_name(desc));
 	return configfs_depend_item_unlocked(&strata_subsys,
 					     &desc->group.cg_item);
 }
@@ -124,6 +128,11 @@ static struct strata_desc *desc_alloc(struct strata_type *type,
 	INIT_LIST_HEAD(&desc->sibling);
 	spin_lock_init(&desc->error_lock);
 	config_group_init_type_name(&desc->group, name, &type->core.item_type);
+	/* A long name is allocated, and nobody says when that fails. */
+	if (!config_item_name(&desc->group.cg_item)) {
+		kfree(desc);
+		return NULL;
+	}
 	if (type->init)
 		type->init(desc);
 	return desc;
@@ -182,7 +191,7 @@ struct strata_desc *strata_desc_new_child(struct strata_desc *parent,
 
 	if (!child) {
 		strata_type_put(type);
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(strata_fail(parent, -ENOMEM, "out of memory"));
 	}
 	child->index = index;
 	err = insert_child(parent, child);

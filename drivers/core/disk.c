@@ -6,52 +6,55 @@
 #include <linux/slab.h>
 #include "core.h"
 
-static struct bio_list take_deferred(struct strata_disk *disk,
-				     struct bio_list *list)
+/* Submit what has come until now, in order. */
+static void backlog_submit(struct strata_disk *disk,
+			   struct strata_backlog *backlog)
 {
-	struct bio_list bios;
+	struct bio_list bios, subs;
+	struct bio *bio;
 
 	spin_lock_irq(&disk->defer_lock);
-	bios = *list;
-	bio_list_init(list);
+	bios = backlog->bios;
+	subs = backlog->subs;
+	bio_list_init(&backlog->bios);
+	bio_list_init(&backlog->subs);
 	spin_unlock_irq(&disk->defer_lock);
-	return bios;
-}
-
-static void defer_work(struct work_struct *work)
-{
-	struct strata_disk *disk =
-		container_of(work, struct strata_disk, defer_work);
-	struct bio_list bios = take_deferred(disk, &disk->deferred);
-	struct bio *bio;
 
 	while ((bio = bio_list_pop(&bios)))
 		strata_submit_bio(NULL, disk, bio);
-}
-
-static void defer_sub_work(struct work_struct *work)
-{
-	struct strata_disk *disk =
-		container_of(work, struct strata_disk, defer_sub_work);
-	struct bio_list subs = take_deferred(disk, &disk->deferred_subs);
-	struct bio *bio;
-
 	while ((bio = bio_list_pop(&subs))) {
 		struct strata_sub *sub = strata_sub(bio);
 		struct strata_nexus *nexus = sub->nexus;
+		struct bio *payer = sub->payer;
 
 		if (sub->resume)
 			bio = strata_preflushed(sub);
-		strata_submit_bio(nexus, disk, bio);
+		strata_submit_for(nexus, payer, disk, bio);
 	}
 }
 
-static void resize_work(struct work_struct *work)
+static void deferred_work(struct work_struct *work)
 {
 	struct strata_disk *disk =
-		container_of(work, struct strata_disk, resize_work);
+		container_of(work, struct strata_disk, deferred.work);
 
-	strata_disk_resize(disk, READ_ONCE(disk->resize_to));
+	backlog_submit(disk, &disk->deferred);
+}
+
+static void starved_work(struct work_struct *work)
+{
+	struct strata_disk *disk =
+		container_of(work, struct strata_disk, starved.work);
+
+	backlog_submit(disk, &disk->starved);
+}
+
+static void resumed_work(struct work_struct *work)
+{
+	struct strata_disk *disk =
+		container_of(work, struct strata_disk, resumed.work);
+
+	backlog_submit(disk, &disk->resumed);
 }
 
 /**
@@ -86,9 +89,9 @@ struct strata_disk *strata_disk_alloc(const char *name)
 	disk->unmap = STRATA_UNMAP_IGNORED;
 
 	spin_lock_init(&disk->defer_lock);
-	INIT_WORK(&disk->defer_work, defer_work);
-	INIT_WORK(&disk->defer_sub_work, defer_sub_work);
-	INIT_WORK(&disk->resize_work, resize_work);
+	INIT_WORK(&disk->deferred.work, deferred_work);
+	INIT_WORK(&disk->starved.work, starved_work);
+	INIT_WORK(&disk->resumed.work, resumed_work);
 	lockdep_register_key(&disk->users_key);
 	__mutex_init(&disk->users_lock, "strata_disk.users_lock",
 		     &disk->users_key);
@@ -158,20 +161,21 @@ sector_t strata_disk_wanted(struct strata_disk *disk)
 	return capacity & ~(sector_t)disk->lba_mask;
 }
 
-/* Three pools, since a bio from one is held while the next one serves it. */
+/*
+ * Three pools, since a bio from one is held while the next one serves it. They
+ * need no rescuers: who waits for one has no bios waiting (strata_may_wait()).
+ */
 static int init_pools(struct strata_disk *disk, unsigned int pad)
 {
 	unsigned int core_pad = offsetof(struct strata_sub, bio);
-	int flags = BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER;
 	int err;
 
-	err = bioset_init(&disk->bios, BIO_POOL_SIZE, pad, flags);
+	err = bioset_init(&disk->bios, BIO_POOL_SIZE, pad, BIOSET_NEED_BVECS);
 	if (!err)
-		err = bioset_init(&disk->core_bios, BIO_POOL_SIZE, core_pad,
-				  flags);
+		err = bioset_init(&disk->core_bios, BIO_POOL_SIZE, core_pad, 0);
 	if (!err)
 		err = bioset_init(&disk->zero_bios, BIO_POOL_SIZE, core_pad,
-				  flags);
+				  BIOSET_NEED_BVECS);
 	return err;
 }
 
@@ -180,7 +184,7 @@ static int init_pools(struct strata_disk *disk, unsigned int pad)
  * @disk: the disk; private, limits, unmap, id, read_only and, where the type
  *	has no ops->capacity and nothing below, capacity are set
  * @ops: the type's operations
- * @why: set to a sentence on -EINVAL
+ * @why: set to a sentence on failure
  *
  * Context: process context.
  * Return: 0, -EINVAL or -ENOMEM.

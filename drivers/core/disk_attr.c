@@ -79,8 +79,7 @@ static ssize_t disk_users_show(struct config_item *item, char *page)
 
 	mutex_lock(&strata_graph_lock);
 	if (desc->state == STRATA_LIVE)
-		users = desc->node->core.refs - desc->node->core.peeks -
-			desc->held;
+		users = desc->node->core.refs - desc->held;
 	mutex_unlock(&strata_graph_lock);
 	return sysfs_emit(page, "%u\n", users);
 }
@@ -149,6 +148,9 @@ static void text_node(struct text *t, struct strata_node *node,
 	struct strata_node *child;
 	char words[64] = "";
 
+	/* A disk that is used twice is shown twice; configfs shows no more. */
+	if (t->len > SZ_64K)
+		return;
 	if (node->type->describe)
 		node->type->describe(node, words, sizeof(words));
 	text_add(t, "%*s%s", indent * 2, "", strata_desc_name(node->desc));

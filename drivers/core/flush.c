@@ -29,8 +29,7 @@ static void preflush_done(struct bio *bio)
 }
 
 /*
- * Flush all of @disk, then submit @bio without its PREFLUSH. Called by the
- * submission loop with nothing queued, so the allocation may block.
+ * Flush all of @disk, then submit @bio without its PREFLUSH.
  */
 void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,
 		     struct bio *bio)
@@ -40,7 +39,7 @@ void strata_preflush(struct strata_ctx *ctx, struct strata_disk *disk,
 	sub = strata_core_sub(ctx, disk, NULL, REQ_OP_WRITE | REQ_PREFLUSH |
 			      (bio->bi_opf & (REQ_NOWAIT | REQ_SYNC)));
 	if (!sub) {
-		strata_sub_failed(ctx, bio);
+		strata_core_sub_failed(ctx, disk, bio);
 		return;
 	}
 	bio->bi_opf &= ~REQ_PREFLUSH;
@@ -75,7 +74,8 @@ struct bio *strata_preflushed(struct strata_sub *sub)
 		bio_put(bio);
 		return data;
 	}
-	bio_reset(bio, NULL, data->bi_opf & ~REQ_FUA);
+	/* The pool has no cache to put it into. */
+	bio_reset(bio, NULL, data->bi_opf & ~(REQ_FUA | REQ_ALLOC_CACHE));
 	bio_set_flag(bio, BIO_CLONED);
 	bio->bi_ioprio = data->bi_ioprio;
 	bio->bi_iter = data->bi_iter;
@@ -92,7 +92,7 @@ void strata_fua(struct strata_ctx *ctx, struct strata_disk *disk,
 	struct strata_sub *sub = strata_core_sub(ctx, disk, bio, bio->bi_opf);
 
 	if (!sub) {
-		strata_sub_failed(ctx, bio);
+		strata_core_sub_failed(ctx, disk, bio);
 		return;
 	}
 	sub->bio.bi_opf &= ~REQ_FUA;

@@ -53,7 +53,7 @@ int strata_frontend_enable(struct strata_desc *desc)
 		return strata_fail(desc, err, "%s is enabled already",
 				   strata_desc_name(desc));
 	if (err)
-		return err;
+		return strata_fail(desc, err, "interrupted");
 	strata_fail(desc, 0, "%s", "");
 	err = strata_desc_pin(desc);
 	if (!err) {

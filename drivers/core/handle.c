@@ -107,6 +107,9 @@ struct strata_handle *strata_handle_attach(struct strata_disk *disk,
 	handle->above = above;
 
 	mutex_lock(&disk->users_lock);
+	/* It has not told anybody who came later. */
+	if (disk->dead && above)
+		WRITE_ONCE(above->dead, true);
 	conflict = find_conflict(disk, handle->claim);
 	if (conflict)
 		strscpy(other, conflict->nexus.name, STRATA_NAME_MAX);

@@ -103,7 +103,9 @@ static bool issue_part(struct strata_range *range, unsigned int sectors,
 	range->sector += sectors;
 	range->nr_sects -= sectors;
 	atomic_inc(&range->core.inflight);
-	strata_submit_bio(range->nexus, range->disk, bio);
+	if (range->payer)
+		bio->bi_ioprio = range->payer->bi_ioprio;
+	strata_submit_for(range->nexus, range->payer, range->disk, bio);
 	return true;
 }
 
@@ -116,7 +118,7 @@ static void issue_flush(struct strata_range *range)
 	bio->bi_end_io = range_flush_end;
 	bio->bi_private = range;
 	atomic_inc(&range->core.inflight);
-	strata_submit_bio(range->nexus, range->disk, bio);
+	strata_submit_for(range->nexus, range->payer, range->disk, bio);
 }
 
 static void range_work(struct work_struct *work)

@@ -87,20 +87,6 @@ void strata_disk_resize(struct strata_disk *disk, sector_t capacity)
 EXPORT_SYMBOL_NS_GPL(strata_disk_resize, STRATA);
 
 /**
- * strata_disk_resize_later() - as strata_disk_resize(), from a worker
- * @disk: the disk
- * @capacity: the new size in sectors; of several calls the last one counts
- *
- * Context: any. The worker is waited for before the type's destroy.
- */
-void strata_disk_resize_later(struct strata_disk *disk, sector_t capacity)
-{
-	WRITE_ONCE(disk->resize_to, capacity);
-	queue_work(system_unbound_wq, &disk->resize_work);
-}
-EXPORT_SYMBOL_NS_GPL(strata_disk_resize_later, STRATA);
-
-/**
  * strata_disk_refresh() - compute a disk's size anew
  * @disk: a disk with ops->capacity, whose parts have changed
  *

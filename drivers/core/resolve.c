@@ -19,7 +19,8 @@
  * struct plan - one resolution
  * @nodes: new nodes, each behind all it depends on
  * @wait: somebody else's description that has to settle first, referenced
- * @failed: the description with the words for the error
+ * @failed: the description with the words for the error, referenced; NULL for
+ *	the one that is resolved
  */
 struct plan {
 	struct list_head nodes;
@@ -27,20 +28,23 @@ struct plan {
 	struct strata_desc *failed;
 };
 
+/* The first failure counts. */
 static int plan_fail(struct plan *plan, struct strata_desc *desc, int err)
 {
-	plan->failed = desc;
+	if (!plan->failed) {
+		config_item_get(&desc->group.cg_item);
+		plan->failed = desc;
+	}
 	return err;
 }
 
+/* A shared disk's users are one writer for what is below it. */
 enum strata_claim strata_desc_claim(const struct strata_desc *desc,
 				    enum strata_claim wanted)
 {
-	if (desc->read_only)
+	if (desc->read_only || wanted == STRATA_CLAIM_STABLE)
 		return STRATA_CLAIM_STABLE;
-	if (desc->shared && wanted == STRATA_CLAIM_WRITE)
-		return STRATA_CLAIM_SHARED;
-	return wanted;
+	return desc->shared ? STRATA_CLAIM_SHARED : STRATA_CLAIM_WRITE;
 }
 
 static enum strata_claim child_claim(const struct strata_node *node,
@@ -120,10 +124,9 @@ static int visit_link(struct plan *plan, struct strata_node *node,
 
 	if (desc->type->link == STRATA_LINK_NONE)
 		return 0;
-	if (!to) {
-		plan->failed = desc;
-		return strata_fail(desc, -ENOENT, "no disk is linked");
-	}
+	if (!to)
+		return plan_fail(plan, desc,
+				 strata_fail(desc, -ENOENT, "no disk is linked"));
 	link = visit(plan, to, strata_desc_claim(to, child_claim(node, desc)),
 		     depth + 1, NULL);
 	if (IS_ERR(link))
@@ -155,24 +158,30 @@ static int visit_below(struct plan *plan, struct strata_node *node,
 	return 0;
 }
 
-/* Use a live node; one that was opened without write cannot be written. */
-static struct strata_node *visit_live(struct plan *plan,
-				      struct strata_desc *desc,
-				      enum strata_claim claim)
+static struct strata_node *visit_fail(struct plan *plan,
+				      struct strata_desc *desc, int err)
+{
+	return ERR_PTR(plan_fail(plan, desc, err));
+}
+
+/* Use a node again; one that is without write cannot be written. */
+static struct strata_node *visit_again(struct plan *plan,
+				       struct strata_desc *desc,
+				       enum strata_claim claim)
 {
 	struct strata_node *node = desc->node;
 
 	if (claim == STRATA_CLAIM_STABLE ||
 	    node->claim != STRATA_CLAIM_STABLE)
 		return node;
-	plan->failed = desc;
-	return ERR_PTR(strata_fail(desc, -EBUSY,
-				   "%s is live without write; disable it and its users first",
-				   strata_desc_name(desc)));
+	return visit_fail(plan, desc, strata_fail(desc, -EBUSY,
+		"%s is in use without write; disable it and its users first",
+		strata_desc_name(desc)));
 }
 
 static struct strata_node *visit_busy(struct plan *plan,
-				      struct strata_desc *desc)
+				      struct strata_desc *desc,
+				      enum strata_claim claim)
 {
 	struct strata_node *node = desc->node;
 
@@ -182,10 +191,9 @@ static struct strata_node *visit_busy(struct plan *plan,
 		return ERR_PTR(-EAGAIN);
 	}
 	if (!node->core.visiting)
-		return node;
-	plan->failed = desc;
-	return ERR_PTR(strata_fail(desc, -ELOOP, "%s is built on itself",
-				   strata_desc_name(desc)));
+		return visit_again(plan, desc, claim);
+	return visit_fail(plan, desc, strata_fail(desc, -ELOOP,
+		"%s is built on itself", strata_desc_name(desc)));
 }
 
 /* Step 1 for @desc and all below it. */
@@ -197,22 +205,19 @@ static struct strata_node *visit(struct plan *plan, struct strata_desc *desc,
 	int err;
 
 	lockdep_assert_held(&strata_graph_lock);
-	if (depth > STRATA_MAX_DEPTH) {
-		plan->failed = desc;
-		return ERR_PTR(strata_fail(desc, -ELOOP,
-					   "more than %d disks on top of each other",
-					   STRATA_MAX_DEPTH));
-	}
+	if (depth > STRATA_MAX_DEPTH)
+		return visit_fail(plan, desc, strata_fail(desc, -ELOOP,
+			"more than %d disks on top of each other",
+			STRATA_MAX_DEPTH));
 	if (desc->state == STRATA_LIVE)
-		return visit_live(plan, desc, claim);
+		return visit_again(plan, desc, claim);
 	if (desc->state == STRATA_BUSY)
-		return visit_busy(plan, desc);
+		return visit_busy(plan, desc, claim);
 
 	node = node_alloc(plan, desc, claim, parent);
-	if (!node) {
-		plan->failed = desc;
-		return ERR_PTR(strata_fail(desc, -ENOMEM, "out of memory"));
-	}
+	if (!node)
+		return visit_fail(plan, desc, strata_fail(desc, -ENOMEM,
+							  "out of memory"));
 	desc->node = node;
 	WRITE_ONCE(desc->state, STRATA_BUSY);
 	node->core.visiting = true;
@@ -231,9 +236,7 @@ static int node_open(struct plan *plan, struct strata_node *node)
 	strata_fail(desc, 0, "%s", "");
 	err = strata_desc_pin(desc);
 	if (err)
-		return plan_fail(plan, desc,
-				 strata_fail(desc, err, "%s is being removed",
-					     strata_desc_name(desc)));
+		return plan_fail(plan, desc, err);
 	node->core.depended = true;
 	if (node->type->open) {
 		err = node->type->open(node);
@@ -305,7 +308,6 @@ static void node_destroy(struct strata_node *node)
 		mutex_lock(&node->disk->users_lock);
 		node->disk->ready = false;
 		mutex_unlock(&node->disk->users_lock);
-		cancel_work_sync(&node->disk->resize_work);
 	}
 	if (node->core.is_created && node->type->destroy)
 		node->type->destroy(node);
@@ -401,7 +403,6 @@ static void plan_commit(struct plan *plan)
 static void plan_abort(struct plan *plan)
 {
 	struct strata_node *node, *next;
-	LIST_HEAD(outside);
 
 	list_for_each_entry_reverse(node, &plan->nodes, core.plan)
 		node_destroy(node);
@@ -434,7 +435,7 @@ static struct strata_node *resolve_once(struct plan *plan,
 
 	INIT_LIST_HEAD(&plan->nodes);
 	plan->wait = NULL;
-	plan->failed = desc;
+	plan->failed = NULL;
 
 	mutex_lock(&strata_graph_lock);
 	node = visit(plan, desc, claim, 1, NULL);
@@ -488,13 +489,15 @@ struct strata_node *strata_resolve(struct strata_desc *desc,
 			break;
 		err = wait_settled(plan.wait);
 		if (err)
-			return ERR_PTR(err);
+			return ERR_PTR(strata_fail(asker, err, "interrupted"));
 	}
 	trace_strata_resolve(strata_desc_name(desc), PTR_ERR_OR_ZERO(node));
 	if (IS_ERR(node)) {
-		strata_copy_error(desc, plan.failed);
-		strata_copy_error(asker, plan.failed);
+		strata_copy_error(desc, plan.failed ?: desc);
+		strata_copy_error(asker, plan.failed ?: desc);
 	}
+	if (plan.failed)
+		config_item_put(&plan.failed->group.cg_item);
 	return node;
 }
 
@@ -549,6 +552,8 @@ void strata_node_put(struct strata_node *node)
 	if (!last)
 		return;
 
+	/* Those who look at an attribute are soon gone. */
+	wait_event(strata_graph_wait, !READ_ONCE(node->core.peeks));
 	destroy_tree(node);
 	mutex_lock(&strata_graph_lock);
 	set_tree_state(node, STRATA_IDLE);
@@ -568,6 +573,8 @@ static struct strata_node *root_node(struct strata_node *node)
  * strata_node_get_live() - look at a live object for a moment
  * @desc: a disk's or layer's description
  *
+ * It is no use of the disk, but its last user waits for those who look.
+ *
  * Context: process context, no lock held.
  * Return: its node, kept live until strata_node_put_live(), or NULL.
  */
@@ -578,7 +585,6 @@ struct strata_node *strata_node_get_live(struct strata_desc *desc)
 	mutex_lock(&strata_graph_lock);
 	if (desc->state == STRATA_LIVE && desc->node) {
 		node = desc->node;
-		root_node(node)->core.refs++;
 		root_node(node)->core.peeks++;
 	}
 	mutex_unlock(&strata_graph_lock);
@@ -590,15 +596,18 @@ EXPORT_SYMBOL_NS_GPL(strata_node_get_live, STRATA);
  * strata_node_put_live() - undo strata_node_get_live()
  * @node: the node
  *
- * Context: process context, no lock held; may take the disk down.
+ * Context: process context, no lock held.
  */
 void strata_node_put_live(struct strata_node *node)
 {
+	bool last;
+
 	node = root_node(node);
 	mutex_lock(&strata_graph_lock);
-	node->core.peeks--;
+	last = !--node->core.peeks;
 	mutex_unlock(&strata_graph_lock);
-	strata_node_put(node);
+	if (last)
+		wake_up_all(&strata_graph_wait);
 }
 EXPORT_SYMBOL_NS_GPL(strata_node_put_live, STRATA);
 

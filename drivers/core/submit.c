@@ -4,9 +4,10 @@
  * sub-bios.
  *
  * Work is taken depth first: what a map queued is issued before older work.
- * So when a map runs, no sub-bio of its own disk waits in this submission, and
- * its first allocation may block; a later one in the same call may not, since
- * the reserve may sit in the sub-bios it has just queued (STRATA_AGAIN).
+ * So when a map runs, no sub-bio of its own disk waits in this submission; those
+ * it queues do, and after them it may not block on the pool (STRATA_AGAIN).
+ * Below submit_bio() what was issued may wait for this task as well: then a bio
+ * that cannot go on is left to the disk's worker, who waits for all.
  */
 #include <linux/blkdev.h>
 #include <linux/export.h>
@@ -161,6 +162,40 @@ static __always_inline bool admit(struct strata_ctx *ctx,
 	}
 }
 
+static void backlog_add(struct strata_disk *disk, struct bio_list *list,
+			struct strata_backlog *backlog, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&disk->defer_lock, flags);
+	bio_list_add(list, bio);
+	/* The worker may end the last bio, and the disk, once unlocked. */
+	queue_work(disk->wq, &backlog->work);
+	spin_unlock_irqrestore(&disk->defer_lock, flags);
+}
+
+/* There is no memory for @bio's next step at @disk. Leave it to the worker. */
+static void leave(struct strata_ctx *ctx, struct strata_disk *disk,
+		  struct strata_backlog *backlog, struct bio *bio)
+{
+	if (bio == ctx->root) {
+		backlog_add(disk, &backlog->bios, backlog, bio);
+		return;
+	}
+	strata_sub(bio)->payer = ctx->payer;
+	backlog_add(disk, &backlog->subs, backlog, bio);
+}
+
+/* As strata_sub_failed(), for a sub-bio of the core's own. */
+void strata_core_sub_failed(struct strata_ctx *ctx, struct strata_disk *disk,
+			    struct bio *bio)
+{
+	if (bio->bi_opf & REQ_NOWAIT)
+		strata_end(bio, BLK_STS_AGAIN);
+	else
+		leave(ctx, disk, &disk->deferred, bio);
+}
+
 /* Put @bio behind what its map has queued. */
 static void requeue(struct strata_ctx *ctx, struct strata_disk *disk,
 		    struct bio *bio, bool again)
@@ -215,7 +250,9 @@ static noinline void drain(struct strata_ctx *ctx, struct strata_disk *disk,
 
 	bio_list_init(&ctx->pending);
 	for (;;) {
-		if (ret != STRATA_SUBMITTED)
+		if (ret == STRATA_AGAIN && bio_list_empty(&ctx->fresh))
+			leave(ctx, disk, &disk->starved, bio);
+		else if (ret != STRATA_SUBMITTED)
 			requeue(ctx, disk, bio, ret == STRATA_AGAIN);
 		bio = next_bio(ctx, &disk, &again);
 		if (!bio)
@@ -233,7 +270,7 @@ static noinline void drain(struct strata_ctx *ctx, struct strata_disk *disk,
 
 /**
  * strata_submit() - give a bio to a disk
- * @ctx: on the caller's stack; only @ctx->nexus is read
+ * @ctx: on the caller's stack; @ctx->nexus and @ctx->payer are set
  * @disk: where to; the caller holds a handle on it
  * @bio: READ, WRITE (PREFLUSH, FUA), an empty PREFLUSH write, DISCARD or
  *	WRITE_ZEROES. bi_bdev is NULL or the submitter's own. It is ended
@@ -242,7 +279,8 @@ static noinline void drain(struct strata_ctx *ctx, struct strata_disk *disk,
  *
  * Out of range ends BLK_STS_TARGET, misaligned BLK_STS_INVAL, a write to a
  * read-only disk BLK_STS_IOERR, another operation BLK_STS_NOTSUPP, a disk whose
- * backing is gone BLK_STS_OFFLINE.
+ * backing is gone BLK_STS_OFFLINE, a NOWAIT bio that would have to wait
+ * BLK_STS_AGAIN; zeroes may end BLK_STS_RESOURCE without memory.
  *
  * Context: task context, no spinlock, no RCU section. May sleep unless the bio
  * has REQ_NOWAIT. Stack use does not depend on the depth of the stack.
@@ -268,7 +306,7 @@ EXPORT_SYMBOL_NS_GPL(strata_submit, STRATA);
 
 static gfp_t sub_gfp(struct strata_ctx *ctx, blk_opf_t opf)
 {
-	if ((opf & REQ_NOWAIT) || !bio_list_empty(&ctx->fresh))
+	if ((opf & REQ_NOWAIT) || !strata_may_wait(ctx))
 		return GFP_NOWAIT | __GFP_NOWARN;
 	return GFP_NOIO;
 }
@@ -283,6 +321,7 @@ static struct strata_sub *sub_init(struct strata_ctx *ctx,
 	sub = strata_sub(bio);
 	sub->owner = disk;
 	sub->nexus = ctx->nexus;
+	sub->payer = ctx->payer;
 	sub->parent = NULL;
 	sub->again = false;
 	sub->resume = false;
@@ -381,9 +420,9 @@ EXPORT_SYMBOL_NS_GPL(strata_sub_split, STRATA);
  * @bio: what is left of the bio
  *
  * Context: in a map: ``return strata_sub_failed(ctx, bio);``
- * Return: STRATA_AGAIN to be called again when the sub-bios queued so far are
- * issued, or STRATA_SUBMITTED with the bio ended BLK_STS_AGAIN when it may not
- * wait and nothing of it was issued.
+ * Return: STRATA_AGAIN to be called again, when the sub-bios queued so far are
+ * issued or by the worker, or STRATA_SUBMITTED with the bio ended BLK_STS_AGAIN
+ * when it may not wait and nothing of it was issued.
  */
 enum strata_map strata_sub_failed(struct strata_ctx *ctx, struct bio *bio)
 {
@@ -432,32 +471,23 @@ EXPORT_SYMBOL_NS_GPL(strata_sub_chain, STRATA);
  */
 void strata_defer(struct strata_disk *disk, struct bio *bio)
 {
-	unsigned long flags;
-
 	bio->bi_opf &= ~REQ_NOWAIT;
-	spin_lock_irqsave(&disk->defer_lock, flags);
-	bio_list_add(&disk->deferred, bio);
-	/* The worker may end the last bio, and the disk, once unlocked. */
-	queue_work(disk->wq, &disk->defer_work);
-	spin_unlock_irqrestore(&disk->defer_lock, flags);
+	backlog_add(disk, &disk->deferred.bios, &disk->deferred, bio);
 }
 EXPORT_SYMBOL_NS_GPL(strata_defer, STRATA);
 
 /**
  * strata_defer_sub() - submit a sub-bio to its owner from the owner's worker
- * @sub: the sub-bio, or with @sub->resume its parent instead; the nexus is the
- *	one it was made under
+ * @sub: the sub-bio, or with @sub->resume its parent instead; nexus and payer
+ *	are those it was made under. What is submitted needs no bio of the
+ *	core's own any more
  *
  * Context: as strata_defer().
  */
 void strata_defer_sub(struct strata_sub *sub)
 {
 	struct strata_disk *disk = sub->owner;
-	unsigned long flags;
 
-	spin_lock_irqsave(&disk->defer_lock, flags);
-	bio_list_add(&disk->deferred_subs, &sub->bio);
-	queue_work(disk->wq, &disk->defer_sub_work);
-	spin_unlock_irqrestore(&disk->defer_lock, flags);
+	backlog_add(disk, &disk->resumed.subs, &disk->resumed, &sub->bio);
 }
 EXPORT_SYMBOL_NS_GPL(strata_defer_sub, STRATA);

@@ -48,6 +48,7 @@ enum strata_map strata_zero_fill(struct strata_ctx *ctx,
 	zf->bio = bio;
 	zf->range.disk = disk;
 	zf->range.nexus = ctx->nexus;
+	zf->range.payer = ctx->payer;
 	zf->range.opf = REQ_OP_WRITE | (bio->bi_opf & (REQ_FUA | REQ_SYNC));
 	zf->range.sector = bio->bi_iter.bi_sector;
 	zf->range.nr_sects = bio_sectors(bio);

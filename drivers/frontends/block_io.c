@@ -248,6 +248,23 @@ static bool block_check(struct block *b, struct bio *bio)
 	return false;
 }
 
+/*
+ * From here on bios are not counted, so the handle cannot be frozen; but not
+ * while it is. Return: the bio may go on; if not, it has ended.
+ */
+static noinline bool block_untrack(struct block *b, struct bio *bio)
+{
+	struct strata_handle *handle = b->handle;
+
+	if (strata_handle_enter(handle, bio->bi_opf & REQ_NOWAIT)) {
+		strata_end(bio, BLK_STS_AGAIN);
+		return false;
+	}
+	WRITE_ONCE(handle->untracked, true);
+	strata_handle_exit(handle);
+	return true;
+}
+
 /* Return: the bio to go on with; NULL if it has ended. */
 static noinline struct bio *block_special(struct block *b, struct bio *bio)
 {
@@ -257,6 +274,8 @@ static noinline struct bio *block_special(struct block *b, struct bio *bio)
 		return NULL;
 	if (count || b->disk->pr)
 		return block_hook(b, bio, count);
+	if (!READ_ONCE(b->handle->untracked) && !block_untrack(b, bio))
+		return NULL;
 	return bio;
 }
 
@@ -275,8 +294,9 @@ void block_submit_bio(struct bio *bio)
 		bio = block_special(b, bio);
 		if (!bio)
 			return;
-	} else if (unlikely(!READ_ONCE(handle->untracked))) {
-		WRITE_ONCE(handle->untracked, true);
+	} else if (unlikely(!READ_ONCE(handle->untracked)) &&
+		   !block_untrack(b, bio)) {
+		return;
 	}
 	strata_submit_bio(&handle->nexus, b->disk, bio);
 }

@@ -155,6 +155,7 @@ struct layered_io {
  * struct layered_req - a request that takes several steps
  * @l: the layered disk
  * @bio: the guest's bio
+ * @payer: whose cgroup pays for it; does not end before @bio
  * @step: the next step. @ctx is the submission's in a map, NULL in the worker
  * @work: runs the steps where they cannot go on in place
  * @pending: what the running step has started, and one for itself
@@ -170,6 +171,7 @@ struct layered_io {
 struct layered_req {
 	struct layered *l;
 	struct bio *bio;
+	struct bio *payer;
 	enum layered_step (*step)(struct layered_req *req,
 				  struct strata_ctx *ctx);
 	struct work_struct work;
@@ -203,8 +205,8 @@ struct strata_layer_io *layered_req_io(struct layered_req *req,
 				       unsigned int nr,
 				       struct strata_layer *layer);
 void layered_req_sub(struct layered_req *req, struct strata_sub *sub);
-void layered_issue(struct strata_ctx *ctx, struct strata_sub *sub,
-		   struct strata_disk *disk);
+void layered_issue(struct layered_req *req, struct strata_ctx *ctx,
+		   struct strata_sub *sub, struct strata_disk *disk);
 
 /* The submission to allocate for, in a map or in the worker. */
 #define LAYERED_CTX(ctx) ((ctx) ?: &(struct strata_ctx){})

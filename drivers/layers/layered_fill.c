@@ -183,7 +183,7 @@ static enum layered_step fill_buf(struct layered_req *req,
 	req->step = fill_done;
 	if (run->kind == STRATA_RUN_REMAP) {
 		sub->bio.bi_iter.bi_sector = run->sector;
-		layered_issue(ctx, sub, run->disk);
+		layered_issue(req, ctx, sub, run->disk);
 	} else {
 		sub->bio.bi_iter.bi_sector = req->bio->bi_iter.bi_sector;
 		layer->ops->read(layer, run, &sub->bio);
@@ -255,7 +255,7 @@ static enum layered_step direct_run(struct layered_req *req,
 			return LAYERED_DEFER;
 		sub->bio.bi_iter.bi_sector = run->sector;
 		strata_sub_chain(sub, bio);
-		layered_issue(ctx, sub, run->disk);
+		layered_issue(req, ctx, sub, run->disk);
 		break;
 	default:
 		if (!req->l->layers[req->read.at.layer]->ops->read_now)

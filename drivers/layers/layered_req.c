@@ -49,8 +49,7 @@ static void req_work(struct work_struct *work)
 struct layered_req *layered_req_alloc(struct layered *l, struct bio *bio,
 				      struct strata_ctx *ctx)
 {
-	bool wait = !(bio->bi_opf & REQ_NOWAIT) &&
-		    bio_list_empty(&ctx->fresh);
+	bool wait = !(bio->bi_opf & REQ_NOWAIT) && strata_may_wait(ctx);
 	struct layered_req *req;
 
 	req = mempool_alloc(&l->reqs, wait ? GFP_NOIO :
@@ -60,6 +59,7 @@ struct layered_req *layered_req_alloc(struct layered *l, struct bio *bio,
 	memset(req, 0, layered_req_size(max(l->nr_written, 1U)));
 	req->l = l;
 	req->bio = bio;
+	req->payer = ctx->payer;
 	req->nowait = bio->bi_opf & REQ_NOWAIT;
 	bio->bi_opf &= ~REQ_NOWAIT;
 	INIT_WORK(&req->work, req_work);
@@ -94,14 +94,14 @@ enum layered_step layered_req_pass(struct layered_req *req,
 				   struct strata_ctx *ctx,
 				   struct strata_disk *disk)
 {
-	struct bio *bio = req->bio;
+	struct bio *bio = req->bio, *payer = req->payer;
 
 	layered_req_free(req);
 	if (ctx) {
 		strata_remap(ctx, disk);
 		return LAYERED_PASSED;
 	}
-	strata_submit_bio(NULL, disk, bio);
+	strata_submit_for(NULL, payer, disk, bio);
 	return LAYERED_GONE;
 }
 
@@ -161,11 +161,11 @@ void layered_req_sub(struct layered_req *req, struct strata_sub *sub)
 }
 
 /* Send a sub-bio to @disk: after the map with its @ctx, or at once without. */
-void layered_issue(struct strata_ctx *ctx, struct strata_sub *sub,
-		   struct strata_disk *disk)
+void layered_issue(struct layered_req *req, struct strata_ctx *ctx,
+		   struct strata_sub *sub, struct strata_disk *disk)
 {
 	if (ctx)
 		strata_sub_queue(ctx, sub, disk);
 	else
-		strata_submit_bio(NULL, disk, &sub->bio);
+		strata_submit_for(NULL, req->payer, disk, &sub->bio);
 }

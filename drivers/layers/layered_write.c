@@ -36,7 +36,7 @@ static enum layered_step to_disk(struct layered_req *req,
 		return LAYERED_DEFER;
 	req->write.layer++;
 	layered_req_sub(req, sub);
-	layered_issue(ctx, sub, disk);
+	layered_issue(req, ctx, sub, disk);
 	return LAYERED_NEXT;
 }
 
@@ -82,7 +82,7 @@ static void write_data(struct layered_req *req, struct strata_layer_io *io)
 	layered_req_sub(req, sub);
 	if (io->disk) {
 		sub->bio.bi_iter.bi_sector = io->target;
-		layered_issue(NULL, sub, io->disk);
+		layered_issue(req, NULL, sub, io->disk);
 	} else {
 		io->layer->ops->write(io, &sub->bio);
 	}
@@ -101,7 +101,7 @@ static void write_fill(struct layered_req *req, struct strata_disk *disk,
 	sub->bio.bi_iter.bi_sector = fill->sector;
 	sub->bio.bi_iter.bi_size = fill->sectors << SECTOR_SHIFT;
 	layered_req_sub(req, sub);
-	layered_issue(NULL, sub, disk);
+	layered_issue(req, NULL, sub, disk);
 }
 
 /*
@@ -276,7 +276,7 @@ static enum layered_step flush_step(struct layered_req *req,
 			sub = strata_sub_alloc(&none, l->disk, REQ_OP_WRITE |
 					       REQ_PREFLUSH | REQ_SYNC, 0);
 			layered_req_sub(req, sub);
-			layered_issue(NULL, sub, layer->disk);
+			layered_issue(req, NULL, sub, layer->disk);
 		} else if (layer->ops->flush) {
 			layer->ops->flush(layered_req_io(req, i, layer));
 		}

@@ -36,7 +36,7 @@ enum strata_state {
  * @sibling: in @parent->children
  * @index: the subdirectory's number
  * @link: the disk description that the one symlink points to, or NULL
- * @stale: a link or subdirectory was removed while live
+ * @stale: a link was removed while live
  * @read_only: the user wants no writes
  * @shared: consumers that write share the disk
  * @held: the user's `enable`

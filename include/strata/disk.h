@@ -5,7 +5,7 @@
  * The disk: a live, reference-counted object that takes bios.
  *
  * Sectors are 512 bytes everywhere, as in the block layer. A disk is made by
- * the resolver (resolve.h) from a description (desc.h), reached by consumers
+ * the resolver (resolve.c) from a description (desc.h), reached by consumers
  * through a handle (handle.h), and given bios with strata_submit() (submit.h).
  */
 #include <linux/blkdev.h>
@@ -104,6 +104,19 @@ struct strata_disk_ops {
 };
 
 /**
+ * struct strata_backlog - bios that wait for a disk's worker
+ * @bios: those of submitters, without a nexus: who can be fenced is counted by
+ *	the submitter
+ * @subs: sub-bios
+ * @work: goes on with them
+ */
+struct strata_backlog {
+	struct bio_list bios;
+	struct bio_list subs;
+	struct work_struct work;
+};
+
+/**
  * struct strata_disk - a live disk
  * @ops: the type's operations
  * @private: the type's own data
@@ -131,18 +144,15 @@ struct strata_disk_ops {
  * @zero_bios: parts of strata_zero_fill(), which serve one of those
  * @wq: the disk's own worker: WQ_MEM_RECLAIM, for what cannot be submitted
  *	where it completes
- * @deferred: bios waiting for the worker
- * @deferred_subs: sub-bios waiting for the worker
- * @defer_lock: protects both; irq-safe
- * @defer_work: submits @deferred, which may wait for a pool
- * @defer_sub_work: submits @deferred_subs, for which others may wait
+ * @deferred: bios to be given to the disk, which may wait for @core_bios
+ * @starved: bios that found nothing in @bios or a pool of the type's own
+ * @resumed: sub-bios with a next step; who has @core_bios may wait for it
+ * @defer_lock: protects all three; irq-safe
  * @users_lock: protects @users, and every change of @capacity. Ordered child
  *	disk before the disks above it. Each disk has its own lockdep class.
  * @users_key: that class
  * @users: the open handles (handle.h)
  * @planned: capacity to be published next, when smaller than @capacity
- * @resize_work: publishes @resize_to
- * @resize_to: what strata_disk_resize_later() was last given
  */
 struct strata_disk {
 	const struct strata_disk_ops *ops;
@@ -168,18 +178,15 @@ struct strata_disk {
 	struct bio_set core_bios;
 	struct bio_set zero_bios;
 	struct workqueue_struct *wq;
-	struct bio_list deferred;
-	struct bio_list deferred_subs;
-	spinlock_t defer_lock; /* protects deferred, deferred_subs */
-	struct work_struct defer_work;
-	struct work_struct defer_sub_work;
+	struct strata_backlog deferred;
+	struct strata_backlog starved;
+	struct strata_backlog resumed;
+	spinlock_t defer_lock; /* protects the backlogs */
 
 	struct mutex users_lock; /* protects users, capacity changes */
 	struct lock_class_key users_key;
 	struct list_head users;
 	sector_t planned;
-	struct work_struct resize_work;
-	sector_t resize_to;
 };
 
 /**
@@ -200,7 +207,8 @@ static inline sector_t strata_disk_capacity(const struct strata_disk *disk)
  *
  * While a disk shrinks, the disks above publish their smaller sizes first.
  *
- * Context: in strata_disk_ops.capacity, which runs under @disk's users lock.
+ * Context: in strata_disk_ops.capacity. It is set before the disks above are
+ * asked.
  * Return: 512-byte sectors.
  */
 static inline sector_t strata_disk_planned(const struct strata_disk *disk)
@@ -209,7 +217,6 @@ static inline sector_t strata_disk_planned(const struct strata_disk *disk)
 }
 
 void strata_disk_resize(struct strata_disk *disk, sector_t capacity);
-void strata_disk_resize_later(struct strata_disk *disk, sector_t capacity);
 void strata_disk_refresh(struct strata_disk *disk);
 void strata_disk_mark_dead(struct strata_disk *disk);
 int strata_disk_stack_limits(struct strata_disk *disk,

@@ -16,6 +16,8 @@ struct strata_range;
  * struct strata_range - one long operation, embedded in the engine's command
  * @disk: where to
  * @nexus: who issues it, or NULL
+ * @payer: a bio that does not end before @end is called, whose cgroup pays, or
+ *	NULL
  * @opf: REQ_OP_DISCARD or REQ_OP_WRITE_ZEROES, with REQ_FUA for a flush after
  *	the last part, REQ_NOUNMAP as the block layer has it
  * @sector: first sector
@@ -27,6 +29,7 @@ struct strata_range;
 struct strata_range {
 	struct strata_disk *disk;
 	struct strata_nexus *nexus;
+	struct bio *payer;
 	blk_opf_t opf;
 	sector_t sector;
 	sector_t nr_sects;

@@ -6,10 +6,12 @@
  *
  * Submit in task context, without a spinlock and outside an RCU section; it
  * may sleep unless the bio is REQ_NOWAIT. Never submit from bi_end_io, a timer
- * or softirq: strata_defer() hands a bio to the disk's worker instead.
+ * or softirq: strata_defer() and strata_defer_sub() hand a bio to the disk's
+ * worker instead.
  * Completion runs in any context and must not sleep.
  */
 #include <linux/bio.h>
+#include <linux/sched.h>
 #include <strata/disk.h>
 
 struct strata_nexus;
@@ -17,6 +19,7 @@ struct strata_nexus;
 /**
  * struct strata_ctx - one submission, on the submitter's stack
  * @nexus: who issues the bio, or NULL where no reservation can apply
+ * @payer: the bio whose cgroup pays for all this; it ends after all bios here
  * @root: the submitter's own bio; all others here are sub-bios, whose ends it
  *	waits for, so it has not ended while one of them is at hand
  * @root_disk: where @root goes next, while it waits in a queue
@@ -27,6 +30,7 @@ struct strata_nexus;
  */
 struct strata_ctx {
 	struct strata_nexus *nexus;
+	struct bio *payer;
 	struct bio *root;
 	struct strata_disk *root_disk;
 	bool root_again;
@@ -40,15 +44,17 @@ struct strata_ctx {
  * @disk: the disk whose map takes the bio next
  * @owner: the disk whose bioset it came from
  * @nexus: who issued the bio it is a part of
+ * @payer: whose cgroup pays, or NULL for its own
  * @parent: the bio it is a part of, for the owner's use
  * @again: it comes back to the map that returned STRATA_AGAIN
- * @resume: the worker puts it and submits @parent
+ * @resume: for strata_defer_sub(): it has done its part, @parent is next
  * @bio: the bio; must stay last
  */
 struct strata_sub {
 	struct strata_disk *disk;
 	struct strata_disk *owner;
 	struct strata_nexus *nexus;
+	struct bio *payer;
 	struct bio *parent;
 	bool again;
 	bool resume;
@@ -64,6 +70,26 @@ void strata_submit(struct strata_ctx *ctx, struct strata_disk *disk,
 		   struct bio *bio);
 
 /**
+ * strata_submit_for() - submit one bio, for which another one's cgroup pays
+ * @nexus: who issues it, or NULL
+ * @payer: a bio that will not end before @bio has, or NULL for @bio itself
+ * @disk: where to
+ * @bio: the bio; ended exactly once
+ *
+ * Context: as strata_submit().
+ */
+static inline void strata_submit_for(struct strata_nexus *nexus,
+				     struct bio *payer,
+				     struct strata_disk *disk, struct bio *bio)
+{
+	struct strata_ctx ctx __uninitialized;
+
+	ctx.nexus = nexus;
+	ctx.payer = payer ?: bio;
+	strata_submit(&ctx, disk, bio);
+}
+
+/**
  * strata_submit_bio() - submit one bio with a context of its own
  * @nexus: who issues it, or NULL
  * @disk: where to
@@ -74,10 +100,25 @@ void strata_submit(struct strata_ctx *ctx, struct strata_disk *disk,
 static inline void strata_submit_bio(struct strata_nexus *nexus,
 				     struct strata_disk *disk, struct bio *bio)
 {
-	struct strata_ctx ctx __uninitialized;
+	strata_submit_for(nexus, bio, disk, bio);
+}
 
-	ctx.nexus = nexus;
-	strata_submit(&ctx, disk, bio);
+/**
+ * strata_may_wait() - may a map wait for a pool?
+ * @ctx: the submission
+ *
+ * Not when bios that came from a pool wait for this task: those that the map
+ * has queued, and those that the block layer keeps until submit_bio() returns.
+ *
+ * Context: in a map.
+ */
+static inline bool strata_may_wait(const struct strata_ctx *ctx)
+{
+	const struct bio_list *lists = current->bio_list;
+
+	return bio_list_empty(&ctx->fresh) &&
+	       (!lists || (bio_list_empty(&lists[0]) &&
+			   bio_list_empty(&lists[1])));
 }
 
 /**

@@ -47,6 +47,9 @@ is "charged at the top" "10 40960" "$(charged "$dev" rios) $(charged "$dev" rbyt
 is "and below" "10 40960" "$(charged "$null" rios) $(charged "$null" rbytes)"
 ok_if "discard" in_cg blkdiscard -o 0 -l 1M "$dev"
 is "charged below" 1048576 "$(charged "$null" dbytes)"
+below=$(charged "$null" wbytes)
+ok_if "zeroes" in_cg blkdiscard -z -o 0 -l 1M "$dev"
+is "written below, by who asked for them" 1048576 $(($(charged "$null" wbytes) - below))
 echo 0 >"/sys/block/${dev#/dev/}/queue/iostats"
 # blkdiscard has read as well
 top=$(charged "$dev" rios) below=$(charged "$null" rios)

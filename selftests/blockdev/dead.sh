@@ -3,7 +3,7 @@
 # The device below disappears, idle and under load: every I/O ends, new ones fail, and all
 # can be taken down.
 # timeout: 300
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../common.sh"
 require_cmd fio
 
 # Take the device away.
@@ -48,6 +48,21 @@ expect_errno ENOSPC "and none goes to it" dd if=/dev/zero of="$dev" bs=4k count=
 ok_if "it can be disabled" strata_disable frontends/block.dead
 expect_errno ENOENT "and not be enabled again" strata_enable frontends/block.dead
 ok_if "the driver lets go" rmscsi
+
+# A stack that is made when it is gone already
+must mkscsi
+must strata_set disks/blockdev.dead path="$disk"
+must strata_enable disks/blockdev.dead
+must mkmemdiff late blockdev.dead
+must strata_make frontends/block.late disk@disks/layered.late
+must pull
+refused_late() { ! strata_enable frontends/block.late || { strata_disable frontends/block.late; return 1; }; }
+ok_if "held: nothing can be built on it" wait_for 5 refused_late
+expect_refusal ENODEV 'what backs layered\.late is gone' frontends/block.late "held: in words"
+must strata_remove frontends/block.late
+must strata_remove disks/layered.late
+must strata_disable disks/blockdev.dead
+ok_if "held: the driver lets go" rmscsi
 
 # load DEVICE: jobs that would not end by themselves, in $pids. They run when this returns.
 load() {

@@ -79,10 +79,30 @@ expect_refusal EBUSY 'layered\.m is in use by block\.(one|two)' disks/layered.ov
 strata_disable frontends/block.one
 strata_disable frontends/block.two
 
+# Sharing a disk does not share what it is built on.
+must strata_mkdisk file.below "path=$image"
+for i in 1 2; do
+	must strata_mkdisk layered.share$i shared=1
+	must mkchild disks/layered.share$i/0.disk disk@disks/file.below
+done
+ok_if "a shared disk on one that is not" strata_enable disks/layered.share1
+expect_refusal EBUSY 'file\.below is in use by layered\.share1' disks/layered.share2 \
+	"another shared disk on the same"
+must strata_disable disks/layered.share1
+
+# One disk under a plan's two claims
+must mkmemdiff twice file.below
+must strata_mkdisk layered.top
+must mkchild disks/layered.top/0.ram write_through=1
+must mkchild disks/layered.top/1.disk disk@disks/file.below
+must mkchild disks/layered.top/2.disk disk@disks/layered.twice
+expect_refusal EBUSY 'in use' disks/layered.top "one disk as a base and to be written"
+is "leaves nothing live" 0 "$(strata_get disks/file.below live)"
+
 # The path claims only last as long as the disks
 is "nothing is live any more" 0 "$(strata_get disks/layered.m live)"
 strata_set disks/layered.m shared=0
 ok_if "a stable user now" strata_enable disks/layered.over
 is "what is below is open without write" "layered.m 2048 x 512 ro" \
 	"$(strata_get disks/layered.over stack | grep -o 'layered.m 2048 x 512 ro')"
-expect_refusal EBUSY 'live without write' frontends/block.one "and cannot be written"
+expect_refusal EBUSY 'in use without write' frontends/block.one "and cannot be written"

@@ -17,7 +17,7 @@ cleanup rm -f "$TMPDIR/stop.$$"
 	done >/dev/null 2>&1
 ) &
 looker=$!
-cleanup kill $looker
+cleanup eval "kill $looker 2>/dev/null || true"
 
 # In one process: mkdir, rmdir and ln of many at once are quicker than one by one.
 names=$(seq "$n")
@@ -28,9 +28,10 @@ for i in $names; do
 done
 remove_all() {
 	local dir
+	cd "$strata" || return
 	for dir in "${frontends[@]}"; do [ ! -d "$dir" ] || echo 0 >"$dir/enable"; done
 	rm -f frontends/block.n*/disk disks/layered.n*/1.disk/disk
-	rmdir frontends/block.n* disks/layered.n*/* disks/layered.n* 2>/dev/null
+	rmdir frontends/block.n* disks/layered.n*/* disks/layered.n* 2>/dev/null || true
 }
 cleanup remove_all
 

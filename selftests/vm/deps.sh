@@ -15,6 +15,7 @@ packages=(
 	sparse shellcheck
 	# what the tests call inside the VM
 	fio dmsetup e2fsprogs xfsprogs sg3-utils util-linux udev iproute2 procps
+	bash-builtins
 )
 
 [ "${1:-}" = --list ] && { printf '%s\n' "${packages[@]}"; exit; }
