@@ -4,6 +4,7 @@
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -17,7 +18,8 @@ static struct file_fake *to_fake(struct file *file)
 	return file->private_data;
 }
 
-static void note(struct file_fake *ff, const struct kiocb *iocb, size_t count)
+static void note(struct file_fake *ff, const struct kiocb *iocb,
+		 const struct iov_iter *iter)
 {
 	struct file_entry *e;
 
@@ -26,7 +28,8 @@ static void note(struct file_fake *ff, const struct kiocb *iocb, size_t count)
 	e = &ff->log[ff->nr_log];
 	e->flags = iocb->ki_flags;
 	e->pos = iocb->ki_pos;
-	e->count = count;
+	e->count = iov_iter_count(iter);
+	e->align = iov_iter_alignment(iter);
 	e->worker = current->flags & PF_WQ_WORKER;
 	e->outside = !current->bio_list && !current->journal_info &&
 		     (current->flags & PF_MEMALLOC_NOIO);
@@ -35,13 +38,13 @@ static void note(struct file_fake *ff, const struct kiocb *iocb, size_t count)
 }
 
 static struct file_step next_step(struct file_fake *ff, struct kiocb *iocb,
-				  size_t count)
+				  struct iov_iter *iter)
 {
 	struct file_step step = { .how = FILE_NOW, .ret = FILE_ALL };
 	unsigned long flags;
 
 	spin_lock_irqsave(&ff->lock, flags);
-	note(ff, iocb, count);
+	note(ff, iocb, iter);
 	if (ff->next_step < ff->nr_steps)
 		step = ff->steps[ff->next_step++];
 	spin_unlock_irqrestore(&ff->lock, flags);
@@ -67,36 +70,71 @@ static enum hrtimer_restart fake_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+/* Writeback of something has failed with @err, and nobody knows yet. */
+void file_fake_lose(struct file_fake *ff, int err)
+{
+	filemap_set_wb_err(ff->file->f_mapping, err);
+}
+
+/* What a file system does when it is asked for durability. */
+static int fake_sync(struct file_fake *ff)
+{
+	bool wait;
+	int err = file_check_and_advance_wb_err(ff->file);
+
+	spin_lock_irq(&ff->lock);
+	wait = ff->fsync_gates;
+	if (wait)
+		ff->fsync_gates--;
+	spin_unlock_irq(&ff->lock);
+	if (wait)
+		wait_for_completion_timeout(&ff->gate, FAKE_TIMEOUT);
+	return err;
+}
+
+/* The answer is @ret, which is told later or was told before. */
+static void tell(struct file_fake *ff, struct kiocb *iocb, enum file_how how,
+		 long ret)
+{
+	if (how == FILE_EARLY) {
+		iocb->ki_complete(iocb, ret);
+		if (READ_ONCE(iocb->ki_filp) != ff->file)
+			ff->stale = true;
+		return;
+	}
+	ff->queued = iocb;
+	ff->queued_ret = ret;
+	hrtimer_start(&ff->timer, 200 * NSEC_PER_USEC, HRTIMER_MODE_REL_HARD);
+}
+
 static ssize_t fake_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct file_fake *ff = to_fake(iocb->ki_filp);
-	struct file_step step = next_step(ff, iocb, iov_iter_count(iter));
+	struct file_step step = next_step(ff, iocb, iter);
 	long ret = step.ret;
 
 	if (step.how == FILE_GATE)
 		wait_for_completion_timeout(&ff->gate, FAKE_TIMEOUT);
 	if (ret > 0)
 		ret = copy(ff, iocb, iter, ret);
-	if (step.how != FILE_IRQ)
-		return ret;
-	ff->queued = iocb;
-	ff->queued_ret = ret;
-	hrtimer_start(&ff->timer, 200 * NSEC_PER_USEC, HRTIMER_MODE_REL_HARD);
-	return -EIOCBQUEUED;
+	if (step.how == FILE_LOST) {
+		file_fake_lose(ff, -EIO);
+		fake_sync(ff);
+	}
+	if (step.how == FILE_IRQ || step.how == FILE_EARLY) {
+		tell(ff, iocb, step.how, ret);
+		return -EIOCBQUEUED;
+	}
+	if (ret > 0)
+		iocb->ki_pos += ret;
+	if (ret > 0 && iocb_is_dsync(iocb))
+		return fake_sync(ff) ?: ret;
+	return ret;
 }
 
 static int fake_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
-	struct file_fake *ff = to_fake(file);
-	int err;
-
-	spin_lock_irq(&ff->lock);
-	err = ff->fsync_error;
-	ff->fsync_error = 0;
-	spin_unlock_irq(&ff->lock);
-	if (ff->fsync_gate && !err)
-		wait_for_completion_timeout(&ff->gate, FAKE_TIMEOUT);
-	return err;
+	return fake_sync(to_fake(file));
 }
 
 static long fake_fallocate(struct file *file, int mode, loff_t pos, loff_t len)

@@ -19,11 +19,15 @@
  * @FILE_NOW: at once
  * @FILE_IRQ: later, from a hard interrupt
  * @FILE_GATE: when file_fake.gate is completed, with the caller waiting
+ * @FILE_EARLY: before it says that it is queued, looking at the kiocb after that
+ * @FILE_LOST: at once; then writeback fails, which another fsync is told
  */
 enum file_how {
 	FILE_NOW,
 	FILE_IRQ,
 	FILE_GATE,
+	FILE_EARLY,
+	FILE_LOST,
 };
 
 /**
@@ -49,6 +53,7 @@ struct file_step {
  * @flags: ki_flags
  * @pos: where
  * @count: how much
+ * @align: bits of all addresses and lengths in memory
  * @worker: from a workqueue
  * @outside: neither in submit_bio nor in a file system, nor allowed to do I/O
  *	for memory
@@ -57,6 +62,7 @@ struct file_entry {
 	int flags;
 	loff_t pos;
 	size_t count;
+	unsigned long align;
 	bool worker;
 	bool outside;
 };
@@ -78,8 +84,8 @@ struct file_entry {
  * @timer: see FILE_IRQ
  * @queued: what @timer ends
  * @queued_ret: how
- * @fsync_error: what the next fsync says, once
- * @fsync_gate: flushes wait for @gate
+ * @stale: after it was completed a kiocb was not what it had been
+ * @fsync_gates: how many fsyncs to come wait for @gate, having looked for errors
  * @no_zero_range: it has no FALLOC_FL_ZERO_RANGE
  * @ranges: how many holes and zero ranges it was asked for
  */
@@ -100,8 +106,8 @@ struct file_fake {
 	struct hrtimer timer;
 	struct kiocb *queued;
 	long queued_ret;
-	int fsync_error;
-	bool fsync_gate;
+	bool stale;
+	unsigned int fsync_gates;
 	bool no_zero_range;
 	unsigned int ranges;
 };
@@ -110,5 +116,6 @@ struct file_fake *file_fake_new(struct kunit *test, bool nowait);
 void file_fake_script(struct file_fake *ff, const struct file_step *steps,
 		      unsigned int nr);
 bool file_fake_wait_calls(struct file_fake *ff, unsigned int nr);
+void file_fake_lose(struct file_fake *ff, int err);
 
 #endif /* STRATA_KUNIT_FILE_FAKE_H */

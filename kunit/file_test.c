@@ -148,6 +148,11 @@ static const struct answer answers[] = {
 	{ "again", { { FILE_NOW, -EAGAIN }, { FILE_NOW, FILE_ALL } }, 2, BLK_STS_OK },
 	{ "again, told later", { { FILE_IRQ, -EAGAIN }, { FILE_IRQ, FILE_ALL } },
 	  2, BLK_STS_OK },
+	{ "all, told early", { { FILE_EARLY, FILE_ALL } }, 1, BLK_STS_OK },
+	{ "again, told early", { { FILE_EARLY, -EAGAIN }, { FILE_EARLY, FILE_ALL } },
+	  2, BLK_STS_OK },
+	{ "a part, told early", { { FILE_EARLY, 512 }, { FILE_EARLY, -EIO } },
+	  2, BLK_STS_IOERR },
 	{ "no such flag", { { FILE_NOW, -EOPNOTSUPP }, { FILE_NOW, FILE_ALL } },
 	  2, BLK_STS_OK },
 	{ "a signal", { { FILE_NOW, -EINTR }, { FILE_NOW, FILE_ALL } }, 2, BLK_STS_OK },
@@ -184,6 +189,7 @@ static void answered(struct kunit *test)
 	file_fake_script(ff, a->steps, a->calls);
 	FAKE_EXPECT_STS(test, get(test, ff), a->status);
 	KUNIT_EXPECT_EQ(test, ff->nr_log, a->calls);
+	KUNIT_EXPECT_FALSE(test, ff->stale);
 }
 
 /* Memory that direct I/O cannot take: through the page cache. */
@@ -229,24 +235,17 @@ static void cut_short(struct kunit *test)
 	FAKE_EXPECT_STS(test, put(test, ff), BLK_STS_OK);
 }
 
-/* An error that one flush is told is told to those that ran with it. */
+/* One that was told by a flush is not told again. */
 static void flush_error(struct kunit *test)
 {
 	struct file_fake *ff = file_fake_new(test, true);
-	struct fake_bio *first, *second;
 
 	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_OK);
-	first = fake_bio_new(test, REQ_OP_WRITE | REQ_PREFLUSH, 0, NULL, 0);
-	second = fake_bio_new(test, REQ_OP_WRITE | REQ_PREFLUSH, 0, NULL, 0);
-	ff->fsync_gate = true;
-	fake_bio_submit(first, NULL, ff->disk);
-	/* It waits at the gate, having seen no error. */
-	msleep(50);
-	ff->fsync_error = -ENOSPC;
-	fake_bio_submit(second, NULL, ff->disk);
-	FAKE_EXPECT_STS(test, fake_bio_wait(test, second), BLK_STS_NOSPC);
-	complete_all(&ff->gate);
-	FAKE_EXPECT_STS(test, fake_bio_wait(test, first), BLK_STS_IOERR);
+	file_fake_lose(ff, -ENOSPC);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_NOSPC);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_OK);
+	file_fake_lose(ff, -ENOSPC);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_NOSPC);
 	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_OK);
 }
 

@@ -2,6 +2,7 @@
 #ifndef STRATA_FILE_H
 #define STRATA_FILE_H
 /* file: what its parts share. */
+#include <linux/atomic.h>
 #include <linux/bio.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -87,6 +88,8 @@ struct file_disk {
  * @fd: the disk
  * @bio: the bio; its bi_iter stays as it came
  * @payer: the bio whose cgroup pays, which does not end before @bio
+ * @users: 2 when the file system gets it: see cmd_put()
+ * @ret: what became of it, if it was queued there
  * @done: bytes of @bio that have been transferred
  * @tried: not again without blocking
  * @final: a lane has it, which can wait for all there is to wait for
@@ -98,7 +101,9 @@ struct file_cmd {
 	struct file_disk *fd;
 	struct bio *bio;
 	struct bio *payer;
+	atomic_t users;
 	unsigned int done;
+	long ret;
 	bool tried;
 	bool final;
 	bool reserved;

@@ -79,13 +79,26 @@ static long enter_write(struct kiocb *iocb, struct iov_iter *iter)
 	return ret;
 }
 
+/*
+ * A queued command is used by what completes it, and by the file system that
+ * queued it and looks at it once more on its way out. The last of them ends it.
+ */
+static void cmd_put(struct file_cmd *cmd)
+{
+	/* There is nobody to race with for the last one. */
+	if (atomic_read_acquire(&cmd->users) == 1 ||
+	    atomic_dec_and_test(&cmd->users))
+		cmd_complete(cmd, cmd->ret);
+}
+
 static void cmd_iocb_done(struct kiocb *iocb, long ret)
 {
 	struct file_cmd *cmd = container_of(iocb, struct file_cmd, iocb);
 
 	if (file_cmd_is_write(cmd))
 		kiocb_end_write(iocb);
-	cmd_complete(cmd, ret);
+	cmd->ret = ret;
+	cmd_put(cmd);
 }
 
 /* What direct I/O cannot take for its alignment goes through the page cache. */
@@ -137,12 +150,15 @@ void file_cmd_enter(struct file_cmd *cmd, int flags)
 	iocb->ki_flags = file->f_iocb_flags | flags;
 	iocb->ki_ioprio = bio->bi_ioprio;
 	iocb->ki_waitq = NULL;
+	atomic_set(&cmd->users, 2);
 
 	noio = memalloc_noio_save();
 	ret = cmd_transfer(cmd);
 	memalloc_noio_restore(noio);
 	if (ret != -EIOCBQUEUED)
 		cmd_complete(cmd, ret);
+	else
+		cmd_put(cmd);
 }
 
 /* Did the attempt fail for what a lane has not: NOWAIT, or signals? */
