@@ -249,6 +249,82 @@ static void flush_error(struct kunit *test)
 	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_OK);
 }
 
+static struct fake_bio *start_flush(struct kunit *test, struct file_fake *ff)
+{
+	struct fake_bio *fb = fake_bio_new(test, REQ_OP_WRITE | REQ_PREFLUSH, 0,
+					   NULL, 0);
+
+	fake_bio_submit(fb, NULL, ff->disk);
+	/* For those that stop at the gate; it is no more than a delay. */
+	msleep(50);
+	return fb;
+}
+
+/* An error that one flush is told is told to those that ran with it. */
+static void flush_together(struct kunit *test)
+{
+	struct file_fake *ff = file_fake_new(test, true);
+	struct fake_bio *first, *second;
+
+	ff->fsync_gates = 1;
+	/* It waits at the gate, having seen no error. */
+	first = start_flush(test, ff);
+	file_fake_lose(ff, -ENOSPC);
+	second = start_flush(test, ff);
+	FAKE_EXPECT_STS(test, fake_bio_wait(test, second), BLK_STS_NOSPC);
+	complete_all(&ff->gate);
+	FAKE_EXPECT_STS(test, fake_bio_wait(test, first), BLK_STS_NOSPC);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_OK);
+}
+
+/* Also before the first of them has come back with it. */
+static void flush_behind(struct kunit *test)
+{
+	struct file_fake *ff = file_fake_new(test, true);
+	struct fake_bio *first, *second;
+
+	ff->fsync_gates = 1;
+	file_fake_lose(ff, -ENOSPC);
+	/* It waits at the gate with the error. */
+	first = start_flush(test, ff);
+	second = start_flush(test, ff);
+	FAKE_EXPECT_STS(test, fake_bio_wait(test, second), BLK_STS_NOSPC);
+	complete_all(&ff->gate);
+	FAKE_EXPECT_STS(test, fake_bio_wait(test, first), BLK_STS_NOSPC);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_OK);
+}
+
+static blk_status_t put_fua(struct kunit *test, struct file_fake *ff)
+{
+	return fake_rw(test, ff->disk, REQ_OP_WRITE | REQ_FUA, 0,
+		       fake_buffer(test, 512, 0, 3), 512);
+}
+
+/* A FUA write that is told the error of another write is no flush. */
+static void flush_after_fua(struct kunit *test)
+{
+	struct file_fake *ff = file_fake_new(test, true);
+
+	file_fake_lose(ff, -EIO);
+	FAKE_EXPECT_STS(test, put_fua(test, ff), BLK_STS_IOERR);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_IOERR);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_OK);
+}
+
+/* In the page cache: its own error may be told to another one. */
+static void fua_lost(struct kunit *test)
+{
+	struct file_fake *ff = file_fake_new(test, false);
+
+	ff->fd->direct = false;
+	ff->file->f_iocb_flags &= ~IOCB_DIRECT;
+	FAKE_EXPECT_STS(test, put_fua(test, ff), BLK_STS_OK);
+	FILE_SCRIPT(ff, { FILE_LOST, FILE_ALL });
+	FAKE_EXPECT_STS(test, put_fua(test, ff), BLK_STS_IOERR);
+	FAKE_EXPECT_STS(test, fake_flush(test, ff->disk), BLK_STS_IOERR);
+	FAKE_EXPECT_STS(test, put_fua(test, ff), BLK_STS_OK);
+}
+
 /* Zeroing keeps the space where that was asked for, if need be by writing. */
 static void zeroes(struct kunit *test)
 {
@@ -301,6 +377,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(fua),
 	KUNIT_CASE(cut_short),
 	KUNIT_CASE(flush_error),
+	KUNIT_CASE(flush_together),
+	KUNIT_CASE(flush_behind),
+	KUNIT_CASE(flush_after_fua),
+	KUNIT_CASE(fua_lost),
 	KUNIT_CASE(zeroes),
 	KUNIT_CASE(empty),
 	{}

@@ -4,6 +4,7 @@
 /* file: what its parts share. */
 #include <linux/atomic.h>
 #include <linux/bio.h>
+#include <linux/errseq.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/list.h>
@@ -48,7 +49,8 @@ struct file_lane {
  * @nowait_read: it can read without blocking
  * @nowait_write: it can write without blocking
  * @no_zero_range: it said that it cannot zero a range in place
- * @flush_errors: how many flushes have failed
+ * @mapping: where errors of writeback are kept
+ * @flushed: those of them that a flush has told; changed under @lock
  * @disk: the live disk
  * @cmds: struct file_cmd, in reserve
  * @lock: protects @queue, @active and @idle; irq-safe
@@ -71,7 +73,8 @@ struct file_disk {
 	bool nowait_read;
 	bool nowait_write;
 	bool no_zero_range;
-	atomic_t flush_errors;
+	struct address_space *mapping;
+	errseq_t flushed;
 
 	struct strata_disk *disk;
 	mempool_t cmds;

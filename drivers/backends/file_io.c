@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* file: one command in and out of the file system. */
 #include <linux/blkdev.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "file.h"
@@ -54,6 +55,22 @@ static long enter_read(struct kiocb *iocb, struct iov_iter *iter)
 }
 
 /*
+ * In the page cache, the error of one's own data may be told to another that
+ * syncs the file at the same time.
+ */
+static long enter_durably(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct address_space *mapping =
+		container_of(iocb, struct file_cmd, iocb)->fd->mapping;
+	errseq_t since = filemap_sample_wb_err(mapping);
+	long ret = iocb->ki_filp->f_op->write_iter(iocb, iter);
+
+	if (ret > 0 && !(iocb->ki_flags & IOCB_DIRECT))
+		return filemap_check_wb_err(mapping, since) ?: ret;
+	return ret;
+}
+
+/*
  * On a frozen file system one that may not block goes to the lanes. The size
  * is looked at because a write would make a file grow back that was cut short.
  */
@@ -73,7 +90,10 @@ static long enter_write(struct kiocb *iocb, struct iov_iter *iter)
 			return -EAGAIN;
 		__sb_writers_release(sb, SB_FREEZE_WRITE);
 	}
-	ret = file->f_op->write_iter(iocb, iter);
+	if (unlikely(iocb->ki_flags & IOCB_DSYNC))
+		ret = enter_durably(iocb, iter);
+	else
+		ret = file->f_op->write_iter(iocb, iter);
 	if (ret != -EIOCBQUEUED)
 		kiocb_end_write(iocb);
 	return ret;

@@ -14,6 +14,7 @@
 #include <linux/export.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include "file.h"
 
@@ -45,19 +46,22 @@ void file_cmd_queue(struct file_cmd *cmd)
 }
 
 /*
- * A file reports a write error to one flush only. One that ran at the same time
- * has the same writes before it, and fails too.
+ * Errors of writeback are told once for all that syncs the file: FUA writes,
+ * and flushes at the same time. Only a flush that fails may take them off the
+ * flushes after it, so these have a cursor of their own.
  */
 static long cmd_flush(struct file_disk *fd)
 {
-	int errors = atomic_read(&fd->flush_errors);
+	errseq_t since = READ_ONCE(fd->flushed);
 	int err = vfs_fsync_range(fd->file, 0, LLONG_MAX, 1);
+	int lost = filemap_check_wb_err(fd->mapping, since);
 
-	if (err)
-		atomic_inc(&fd->flush_errors);
-	else if (atomic_read(&fd->flush_errors) != errors)
-		err = -EIO;
-	return err;
+	if (unlikely(lost)) {
+		spin_lock_irq(&fd->lock);
+		errseq_check_and_advance(&fd->mapping->wb_err, &fd->flushed);
+		spin_unlock_irq(&fd->lock);
+	}
+	return err ?: lost;
 }
 
 static long cmd_range(struct file_cmd *cmd)
@@ -221,7 +225,9 @@ int file_disk_start(struct file_disk *fd, struct strata_disk *disk)
 	disk->private = fd;
 	spin_lock_init(&fd->lock);
 	INIT_LIST_HEAD(&fd->queue);
-	atomic_set(&fd->flush_errors, 0);
+	/* A file of an overlay has its pages elsewhere. */
+	fd->mapping = d_real_inode(fd->file->f_path.dentry)->i_mapping;
+	fd->flushed = filemap_sample_wb_err(fd->mapping);
 	for (i = 0; i < FILE_LANES; i++) {
 		fd->lanes[i].fd = fd;
 		INIT_WORK(&fd->lanes[i].work, lane_work);
