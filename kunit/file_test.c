@@ -192,19 +192,56 @@ static void answered(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, ff->stale);
 }
 
-/* Memory that direct I/O cannot take: through the page cache. */
-static void misaligned(struct kunit *test)
+/* Memory that direct I/O cannot take is read into from the page cache. */
+static void misaligned_read(struct kunit *test)
 {
 	struct file_fake *ff = file_fake_new(test, true);
 	char *buf = fake_buffer(test, 8192, 0, 3);
 
+	fake_pattern(ff->data, 4096, 0, 5);
 	FILE_SCRIPT(ff, { FILE_NOW, FILE_ALL });
-	FAKE_EXPECT_STS(test, fake_rw(test, ff->disk, REQ_OP_WRITE, 0, buf + 8,
+	FAKE_EXPECT_STS(test, fake_rw(test, ff->disk, REQ_OP_READ, 0, buf + 8,
 				      4096), BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, memcmp(ff->data, buf + 8, 4096), 0);
 	KUNIT_ASSERT_EQ(test, ff->nr_log, 1);
 	KUNIT_EXPECT_TRUE(test, ff->log[0].worker);
-	KUNIT_EXPECT_EQ(test, ff->log[0].flags, IOCB_WRITE);
+	KUNIT_EXPECT_EQ(test, ff->log[0].flags, 0);
+}
+
+/* It is not written from there: that would undo others' writes to the page. */
+static void misaligned_write(struct kunit *test)
+{
+	struct file_fake *ff = file_fake_new(test, true);
+	char *buf = fake_buffer(test, 16384, 0, 3);
+	unsigned int i;
+
+	FILE_SCRIPT(ff, { FILE_NOW, FILE_ALL }, { FILE_NOW, 1536 });
+	FAKE_EXPECT_STS(test, fake_rw(test, ff->disk, REQ_OP_WRITE, 2, buf + 8,
+				      10240), BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, memcmp(ff->data + 1024, buf + 8, 10240), 0);
+	KUNIT_ASSERT_GT(test, ff->nr_log, 1);
+	for (i = 0; i < ff->nr_log; i++) {
+		KUNIT_EXPECT_TRUE(test, ff->log[i].worker);
+		KUNIT_EXPECT_EQ(test, ff->log[i].flags,
+				IOCB_WRITE | IOCB_DIRECT);
+		KUNIT_EXPECT_EQ(test, ff->log[i].align & 511, 0);
+	}
+}
+
+/* The same when it is the file system that transfers half a sector. */
+static void half_a_sector(struct kunit *test)
+{
+	struct file_fake *ff = file_fake_new(test, true);
+
+	FILE_SCRIPT(ff, { FILE_NOW, 700 }, { FILE_NOW, FILE_ALL });
+	FAKE_EXPECT_STS(test, put(test, ff), BLK_STS_OK);
+	KUNIT_ASSERT_EQ(test, ff->nr_log, 2);
+	KUNIT_EXPECT_EQ(test, ff->log[1].pos, 4096 + 512);
+	KUNIT_EXPECT_EQ(test, ff->log[1].align & 511, 0);
+	FILE_SCRIPT(ff, { FILE_NOW, 700 }, { FILE_NOW, 100 });
+	FAKE_EXPECT_STS(test, put(test, ff), BLK_STS_MEDIUM);
+	FILE_SCRIPT(ff, { FILE_NOW, 700 }, { FILE_NOW, -ENOSPC });
+	FAKE_EXPECT_STS(test, put(test, ff), BLK_STS_NOSPC);
 }
 
 static void fua(struct kunit *test)
@@ -373,7 +410,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(interrupted),
 	KUNIT_CASE(cannot_nowait),
 	KUNIT_CASE_PARAM(answered, answer_gen_params),
-	KUNIT_CASE(misaligned),
+	KUNIT_CASE(misaligned_read),
+	KUNIT_CASE(misaligned_write),
+	KUNIT_CASE(half_a_sector),
 	KUNIT_CASE(fua),
 	KUNIT_CASE(cut_short),
 	KUNIT_CASE(flush_error),

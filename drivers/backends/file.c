@@ -310,7 +310,8 @@ static void set_limits(struct strata_disk *disk, const struct file_disk *fd)
 	lim->logical_block_size = fd->sector;
 	lim->physical_block_size = fd->physical;
 	lim->io_min = fd->physical;
-	lim->dma_alignment = fd->mem_mask;
+	/* Direct I/O also wants a sector to be in one piece of memory. */
+	lim->dma_alignment = fd->direct ? max(fd->mem_mask, fd->sector - 1) : 3;
 	if (!fd->file->f_op->fallocate)
 		lim->max_write_zeroes_sectors = 0;
 	if (!fd->punch) {

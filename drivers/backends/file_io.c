@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* file: one command in and out of the file system. */
 #include <linux/blkdev.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -121,23 +123,73 @@ static void cmd_iocb_done(struct kiocb *iocb, long ret)
 	cmd_put(cmd);
 }
 
-/* What direct I/O cannot take for its alignment goes through the page cache. */
+/* Write from @from by way of @page of @size bytes, whole sectors only. */
+static long cmd_bounce_from(struct file_cmd *cmd, struct iov_iter *from,
+			    struct page *page, size_t size)
+{
+	long done = 0, ret = 0;
+	struct iov_iter iter;
+	struct bio_vec bv;
+	size_t len;
+
+	do {
+		len = copy_from_iter(page_address(page), size, from);
+		bvec_set_page(&bv, page, len, 0);
+		iov_iter_bvec(&iter, ITER_SOURCE, &bv, 1, len);
+		ret = enter_write(&cmd->iocb, &iter);
+		if (ret > 0)
+			done += round_down(ret, cmd->fd->sector);
+	} while (ret == len && iov_iter_count(from));
+	return done ?: min(ret, 0L);
+}
+
+/*
+ * Direct I/O cannot take the memory as it is. Nor will the page cache do: it
+ * reads a page around what is written and writes all of it back, undoing direct
+ * writes to the rest of the page that are under way. So copy, and wait.
+ */
+static long cmd_bounce(struct file_cmd *cmd)
+{
+	struct file_disk *fd = cmd->fd;
+	unsigned int order = get_order(fd->sector);
+	struct page *page = alloc_pages(GFP_NOIO, order);
+	struct iov_iter from;
+	long ret;
+
+	if (!page)
+		return -ENOMEM;
+	cmd->done = round_down(cmd->done, fd->sector);
+	cmd->iocb.ki_pos = file_cmd_pos(cmd);
+	cmd->iocb.ki_complete = NULL;
+	file_bio_iter(&from, cmd->bio, cmd->done, 0, 0);
+	ret = cmd_bounce_from(cmd, &from, page, PAGE_SIZE << order);
+	__free_pages(page, order);
+	return ret;
+}
+
+/* What cannot be read directly for its alignment comes from the page cache. */
+static noinline long cmd_misaligned(struct file_cmd *cmd, struct iov_iter *iter)
+{
+	if (cmd->iocb.ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	if (file_cmd_is_write(cmd))
+		return cmd_bounce(cmd);
+	cmd->iocb.ki_flags &= ~IOCB_DIRECT;
+	return enter_read(&cmd->iocb, iter);
+}
+
 static long cmd_transfer(struct file_cmd *cmd)
 {
 	struct file_disk *fd = cmd->fd;
-	struct kiocb *iocb = &cmd->iocb;
 	struct iov_iter iter;
 	bool aligned;
 
 	aligned = file_bio_iter(&iter, cmd->bio, cmd->done, fd->mem_mask,
 				fd->sector - 1);
-	if (unlikely(!aligned) && fd->direct) {
-		if (iocb->ki_flags & IOCB_NOWAIT)
-			return -EAGAIN;
-		iocb->ki_flags &= ~IOCB_DIRECT;
-	}
-	return file_cmd_is_write(cmd) ? enter_write(iocb, &iter) :
-					enter_read(iocb, &iter);
+	if (unlikely(!aligned) && fd->direct)
+		return cmd_misaligned(cmd, &iter);
+	return file_cmd_is_write(cmd) ? enter_write(&cmd->iocb, &iter) :
+					enter_read(&cmd->iocb, &iter);
 }
 
 /*

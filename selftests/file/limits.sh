@@ -67,3 +67,35 @@ must rmfile frozen
 must mkfile rlimit "$dir/image"
 ok_if "ulimit -f is about files" bash -c "ulimit -f 1; dd if=/dev/zero of=$blockdev bs=4k seek=1000 count=4 oflag=direct conv=notrunc"
 must rmfile rlimit
+
+# A device may take any memory: direct I/O still wants whole sectors of it, and what is
+# split there would not be one.
+dma_alignment() { strata_get disks/file.align dma_alignment; }
+modprobe -q sd_mod
+if modprobe scsi_debug dev_size_mb=64 2>/dev/null; then
+	cleanup wait_for 10 modprobe -r scsi_debug
+	scsi_ready() {
+		local d
+		for d in /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/sd*; do
+			disk=/dev/${d##*/}
+		done
+		[ -b "$disk" ]
+	}
+	must wait_for 10 scsi_ready
+	mkdir "$TMPDIR/align"
+	cleanup rmdir "$TMPDIR/align"
+	must mkfs_quietly ext4 "$disk"
+	must mount "$disk" "$TMPDIR/align"
+	cleanup _unmount "$TMPDIR/align"
+	diag "the device: $(cat "/sys/block/${disk#/dev/}/queue/dma_alignment")"
+	must mkimage "$TMPDIR/align/image" 16
+	must mkfile align "$TMPDIR/align/image"
+	is "direct=1: memory is in whole sectors" 512 "$(dma_alignment)"
+	must rmfile align
+	must mkfile align "$TMPDIR/align/image" direct=0
+	is "direct=0: it can be anywhere" 4 "$(dma_alignment)"
+	is "and /dev/strataN says so" 3 "$(cat "/sys/block/${blockdev#/dev/}/queue/dma_alignment")"
+	must rmfile align
+else
+	skip "alignment of memory" "no scsi_debug"
+fi
