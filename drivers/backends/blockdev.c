@@ -380,8 +380,13 @@ static int blockdev_create(struct strata_node *node)
 	disk->read_only = !strata_node_writable(node);
 	set_limits(disk, bdev);
 
-	/* From here on resize_work() finds the disk. */
+	/* From here on resize_work() and gone_work() find the disk. */
 	mutex_lock(&open->dev->lock);
+	if (READ_ONCE(open->dev->dead)) {
+		mutex_unlock(&open->dev->lock);
+		return strata_fail(node->desc, -ENODEV, "%s is gone",
+				   to_blockdev_desc(node->desc)->path);
+	}
 	disk->capacity = blockdev_sectors(bdev);
 	open->disk = disk;
 	list_add(&open->entry, &open->dev->users);

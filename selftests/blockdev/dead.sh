@@ -4,7 +4,8 @@
 # can be taken down.
 # timeout: 300
 . "$(dirname "$0")/../common.sh"
-require_cmd fio
+. "$(dirname "$0")/../file/fs.sh"
+require_cmd fio mkfs.ext4 fsfreeze
 
 # Take the device away.
 pull() { echo 1 >"/sys/block/${disk#/dev/}/device/delete"; }
@@ -107,6 +108,31 @@ for iostats in 1 0; do
 	ok_if "it can be disabled" wait_for 10 strata_disable frontends/block.dead 2>/dev/null
 	ok_if "the driver lets go" rmscsi
 done
+
+# While a stack is made: a frozen file system below another disk of it holds that up.
+held_up() { grep -q percpu_rwsem "/proc/$1/stack"; }
+dir=
+must mkfs_at dir ext4 64
+must mkimage "$dir/image" 16
+must strata_mkdisk file.dead "path=$dir/image"
+must strata_mkdisk layered.dead
+must strata_make disks/layered.dead/0.disk disk@disks/blockdev.dead write_through=1
+must strata_make disks/layered.dead/1.disk disk@disks/file.dead
+must mkscsi
+must strata_set disks/blockdev.dead path="$disk"
+must fsfreeze -f "$dir"
+cleanup sh -c "fsfreeze -u '$dir' 2>/dev/null || :"
+(strata_enable disks/layered.dead >"$TMPDIR/words"; echo $? >>"$TMPDIR/words") 2>/dev/null &
+enabler=$!
+ok_if "a stack is being made" wait_for 10 held_up $enabler
+must pull
+must fsfreeze -u "$dir"
+wait $enabler
+is "the device goes meanwhile: refused" 1 "$(tail -n 1 "$TMPDIR/words")"
+ok_if "and why" grep -q "$disk is gone" "$TMPDIR/words"
+is "nothing of it is live" 00 \
+	"$(strata_get disks/blockdev.dead live)$(strata_get disks/file.dead live)"
+ok_if "the driver lets go" rmscsi
 
 # One strata on another: removal climbs both.
 must mkscsi
