@@ -151,8 +151,8 @@ static struct file *open_image(struct file_desc *d, bool write)
 }
 
 /* Alignments for direct I/O: those the file system tells, else its device's. */
-static int learn_direct(struct file_desc *d, struct file_disk *fd,
-			const struct kstat *stat)
+static int file_learn_direct(struct file_desc *d, struct file_disk *fd,
+			     const struct kstat *stat)
 {
 	struct block_device *bdev = file_inode(fd->file)->i_sb->s_bdev;
 
@@ -170,8 +170,8 @@ static int learn_direct(struct file_desc *d, struct file_disk *fd,
 	return 0;
 }
 
-static int learn_size(struct file_desc *d, struct file_disk *fd,
-		      const struct kstat *stat)
+static int file_learn_size(struct file_desc *d, struct file_disk *fd,
+			   const struct kstat *stat)
 {
 	fd->size = stat->size;
 	if (!fd->size)
@@ -188,7 +188,7 @@ static int learn_size(struct file_desc *d, struct file_disk *fd,
 }
 
 /* A hole behind the end changes nothing, and tells whether there can be any. */
-static bool can_punch(const struct file_disk *fd)
+static bool file_can_punch(const struct file_disk *fd)
 {
 	int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 
@@ -197,15 +197,15 @@ static bool can_punch(const struct file_disk *fd)
 			      fd->block);
 }
 
-static void learn_nowait(struct file_disk *fd)
+static void file_learn_nowait(struct file_disk *fd)
 {
 	fd->nowait_read = fd->file->f_mode & FMODE_NOWAIT;
 	fd->nowait_write = fd->nowait_read &&
 		(fd->direct || (fd->file->f_op->fop_flags & FOP_BUFFER_WASYNC));
 }
 
-static int learn(struct file_desc *d, struct file_disk *fd,
-		 const struct kstat *stat)
+static int file_learn(struct file_desc *d, struct file_disk *fd,
+		      const struct kstat *stat)
 {
 	unsigned int blksize;
 	int err = 0;
@@ -213,9 +213,9 @@ static int learn(struct file_desc *d, struct file_disk *fd,
 	fd->sector = SECTOR_SIZE;
 	fd->direct = d->direct;
 	if (fd->direct)
-		err = learn_direct(d, fd, stat);
+		err = file_learn_direct(d, fd, stat);
 	if (!err)
-		err = learn_size(d, fd, stat);
+		err = file_learn_size(d, fd, stat);
 	if (err)
 		return err;
 
@@ -225,12 +225,12 @@ static int learn(struct file_desc *d, struct file_disk *fd,
 			     max_t(unsigned int, fd->sector, PAGE_SIZE));
 	fd->block = max_t(unsigned int, fd->sector,
 			  i_blocksize(file_inode(fd->file)));
-	fd->punch = can_punch(fd);
-	learn_nowait(fd);
+	fd->punch = file_can_punch(fd);
+	file_learn_nowait(fd);
 	return 0;
 }
 
-static int claim_and_learn(struct strata_node *node, struct file_disk *fd)
+static int file_claim(struct strata_node *node, struct file_disk *fd)
 {
 	struct file_desc *d = to_file_desc(node->desc);
 	struct kstat stat;
@@ -246,7 +246,7 @@ static int claim_and_learn(struct strata_node *node, struct file_disk *fd)
 				      node->claim);
 	if (IS_ERR(fd->claim))
 		return PTR_ERR(fd->claim);
-	err = learn(d, fd, &stat);
+	err = file_learn(d, fd, &stat);
 	if (err)
 		strata_path_unclaim(fd->claim);
 	return err;
@@ -265,7 +265,7 @@ static int file_open(struct strata_node *node)
 		err = PTR_ERR(fd->file);
 		goto free;
 	}
-	err = claim_and_learn(node, fd);
+	err = file_claim(node, fd);
 	if (err)
 		goto close;
 	node->opened = fd;
@@ -288,7 +288,8 @@ static void file_close(struct strata_node *node)
 
 /* The disk. */
 
-static void set_features(struct queue_limits *lim, const struct file_disk *fd)
+static void file_set_features(struct queue_limits *lim,
+			      const struct file_disk *fd)
 {
 	struct block_device *bdev = file_inode(fd->file)->i_sb->s_bdev;
 
@@ -302,11 +303,12 @@ static void set_features(struct queue_limits *lim, const struct file_disk *fd)
 		lim->features |= BLK_FEAT_ROTATIONAL;
 }
 
-static void set_limits(struct strata_disk *disk, const struct file_disk *fd)
+static void file_set_limits(struct strata_disk *disk,
+			    const struct file_disk *fd)
 {
 	struct queue_limits *lim = &disk->limits;
 
-	set_features(lim, fd);
+	file_set_features(lim, fd);
 	lim->logical_block_size = fd->sector;
 	lim->physical_block_size = fd->physical;
 	lim->io_min = fd->physical;
@@ -328,7 +330,7 @@ static int file_create(struct strata_node *node)
 {
 	struct file_disk *fd = node->opened;
 
-	set_limits(node->disk, fd);
+	file_set_limits(node->disk, fd);
 	node->disk->capacity = fd->size >> SECTOR_SHIFT;
 	if (file_disk_start(fd, node->disk))
 		return strata_fail(node->desc, -ENOMEM, "out of memory");

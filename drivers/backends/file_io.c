@@ -51,7 +51,7 @@ void file_cmd_end(struct file_cmd *cmd, blk_status_t status)
 	strata_end(bio, status);
 }
 
-static long enter_read(struct kiocb *iocb, struct iov_iter *iter)
+static long file_enter_read(struct kiocb *iocb, struct iov_iter *iter)
 {
 	return iocb->ki_filp->f_op->read_iter(iocb, iter);
 }
@@ -60,7 +60,7 @@ static long enter_read(struct kiocb *iocb, struct iov_iter *iter)
  * In the page cache, the error of one's own data may be told to another that
  * syncs the file at the same time.
  */
-static long enter_durably(struct kiocb *iocb, struct iov_iter *iter)
+static long file_enter_durably(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct address_space *mapping =
 		container_of(iocb, struct file_cmd, iocb)->fd->mapping;
@@ -76,7 +76,7 @@ static long enter_durably(struct kiocb *iocb, struct iov_iter *iter)
  * On a frozen file system one that may not block goes to the lanes. The size
  * is looked at because a write would make a file grow back that was cut short.
  */
-static long enter_write(struct kiocb *iocb, struct iov_iter *iter)
+static long file_enter_write(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct file *file = iocb->ki_filp;
 	struct super_block *sb = file_inode(file)->i_sb;
@@ -93,7 +93,7 @@ static long enter_write(struct kiocb *iocb, struct iov_iter *iter)
 		__sb_writers_release(sb, SB_FREEZE_WRITE);
 	}
 	if (unlikely(iocb->ki_flags & IOCB_DSYNC))
-		ret = enter_durably(iocb, iter);
+		ret = file_enter_durably(iocb, iter);
 	else
 		ret = file->f_op->write_iter(iocb, iter);
 	if (ret != -EIOCBQUEUED)
@@ -136,7 +136,7 @@ static long cmd_bounce_from(struct file_cmd *cmd, struct iov_iter *from,
 		len = copy_from_iter(page_address(page), size, from);
 		bvec_set_page(&bv, page, len, 0);
 		iov_iter_bvec(&iter, ITER_SOURCE, &bv, 1, len);
-		ret = enter_write(&cmd->iocb, &iter);
+		ret = file_enter_write(&cmd->iocb, &iter);
 		if (ret > 0)
 			done += round_down(ret, cmd->fd->sector);
 	} while (ret == len && iov_iter_count(from));
@@ -175,7 +175,7 @@ static noinline long cmd_misaligned(struct file_cmd *cmd, struct iov_iter *iter)
 	if (file_cmd_is_write(cmd))
 		return cmd_bounce(cmd);
 	cmd->iocb.ki_flags &= ~IOCB_DIRECT;
-	return enter_read(&cmd->iocb, iter);
+	return file_enter_read(&cmd->iocb, iter);
 }
 
 static long cmd_transfer(struct file_cmd *cmd)
@@ -188,8 +188,8 @@ static long cmd_transfer(struct file_cmd *cmd)
 				fd->sector - 1);
 	if (unlikely(!aligned) && fd->direct)
 		return cmd_misaligned(cmd, &iter);
-	return file_cmd_is_write(cmd) ? enter_write(&cmd->iocb, &iter) :
-					enter_read(&cmd->iocb, &iter);
+	return file_cmd_is_write(cmd) ? file_enter_write(&cmd->iocb, &iter) :
+					file_enter_read(&cmd->iocb, &iter);
 }
 
 /*
@@ -197,9 +197,9 @@ static long cmd_transfer(struct file_cmd *cmd)
  * or is queued for the lanes when not blocking was in the way. Task context, in
  * which a file system may be entered.
  *
- * The security modules and fanotify had their say when the image was opened:
- * asking them again here would ask about whatever task this happens to be, and
- * could wait for a program that itself needs this disk.
+ * About reads and writes the security modules and fanotify had their say when
+ * the image was opened: asking them again here would ask about whatever task
+ * this happens to be, and could wait for a program that itself needs this disk.
  */
 void file_cmd_enter(struct file_cmd *cmd, int flags)
 {

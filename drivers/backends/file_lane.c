@@ -69,16 +69,13 @@ static long cmd_range(struct file_cmd *cmd)
 	struct file *file = cmd->fd->file;
 	loff_t pos = file_cmd_pos(cmd);
 	loff_t len = file_cmd_left(cmd);
-	long err;
 
 	if (!len)
 		return 0;
 	if (pos + len > i_size_read(file->f_mapping->host))
 		return -ENODATA;
-	err = vfs_fallocate(file, file_range_mode(cmd->fd, cmd->bio), pos, len);
-	if (!err && (cmd->bio->bi_opf & REQ_FUA))
-		err = vfs_fsync_range(file, pos, pos + len - 1, 1);
-	return err;
+	return vfs_fallocate(file, file_range_mode(cmd->fd, cmd->bio), pos,
+			     len);
 }
 
 /* Without a native way to zero the bio comes back to map, which writes. */
