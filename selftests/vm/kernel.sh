@@ -54,7 +54,7 @@ prune_modules() {
 unpack_stock() {
 	local dir=$1 image release version headers kbuild build deb
 	image=$(stock_image) || { apt-get -qq update; image=$(stock_image); } ||
-		die "apt knows no linux-image-6.12 for amd64"
+		die "apt knows no linux-image-6.12 for amd64; is the security archive in its sources?"
 	release=${image#linux-image-}
 	version=$(apt-cache show "$image" | sed -n 's/^Version: //p' | head -n1)
 	headers=linux-headers-$release
