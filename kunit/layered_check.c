@@ -226,6 +226,33 @@ static void features(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, kit->disk->limits.features & BLK_FEAT_NOWAIT);
 }
 
+/* Zeroes that a disk has to write are asked for a bit at a time. */
+static void zeroes(struct kunit *test)
+{
+	const struct fake_config none = { .sectors = 64 };
+	const struct fake_config some = {
+		.sectors = 64,
+		.native_zeroes = true,
+		.max_zeroes = 1024,
+	};
+	struct fake_disk *cannot = fake_disk_new(test, &none);
+	struct fake_disk *can = fake_disk_new(test, &some);
+	struct kit *kit;
+
+	kit = kit_new(test, &(struct kit_config) { LAYERS(RAM(), DISK(cannot)) });
+	KUNIT_EXPECT_EQ(test, kit->disk->limits.max_write_zeroes_sectors,
+			UINT_MAX);
+	kit_drop(test, kit);
+	kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(.write_through = true), DISK(cannot)) });
+	KUNIT_EXPECT_EQ(test, kit->disk->limits.max_write_zeroes_sectors,
+			SZ_32M >> SECTOR_SHIFT);
+	kit_drop(test, kit);
+	kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(.write_through = true), DISK(can)) });
+	KUNIT_EXPECT_EQ(test, kit->disk->limits.max_write_zeroes_sectors, 1024);
+}
+
 /* RFC 9562 has the name-based UUIDs; this one was made with another program. */
 static void derived_id(struct kunit *test)
 {
@@ -289,6 +316,7 @@ static struct kunit_case check_cases[] = {
 	KUNIT_CASE(unmap_fold),
 	KUNIT_CASE(granularity),
 	KUNIT_CASE(features),
+	KUNIT_CASE(zeroes),
 	KUNIT_CASE(derived_id),
 	KUNIT_CASE(ids),
 	{}

@@ -320,6 +320,23 @@ static void resize_below(struct kunit *test)
 	kit_expect(test, kit->disk, 210, 8, 3);
 }
 
+/* To have no sectors is a size too: what is further below does not show. */
+static void no_sectors(struct kunit *test)
+{
+	struct fake_disk *a = kit_base(test, 64, 1), *b = kit_base(test, 128, 2);
+	struct kit *kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(), DISK(a), DISK(b)) });
+
+	kit_expect(test, kit->disk, 0, 64, 1);
+	kit_write(test, kit->disk, 8, 8, 3);
+	strata_disk_resize(a->disk, 0);
+	KUNIT_EXPECT_EQ(test, strata_disk_capacity(kit->disk), 0);
+	KUNIT_EXPECT_EQ(test, kit_committed(kit, 0), 0);
+	strata_disk_resize(a->disk, 32);
+	KUNIT_EXPECT_EQ(test, strata_disk_capacity(kit->disk), 32);
+	kit_expect(test, kit->disk, 0, 32, 0);
+}
+
 /* A disk with a size of its own does not, and reads what is there. */
 static void resize_below_own_size(struct kunit *test)
 {
@@ -417,6 +434,7 @@ static struct kunit_case io_cases[] = {
 	KUNIT_CASE(unmap_ignored),
 	KUNIT_CASE(read_only),
 	KUNIT_CASE(resize_below),
+	KUNIT_CASE(no_sectors),
 	KUNIT_CASE(resize_below_own_size),
 	KUNIT_CASE(resize_own),
 	KUNIT_CASE(nowait),

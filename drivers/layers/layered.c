@@ -6,6 +6,7 @@
 #include <linux/hex.h>
 #include <linux/kstrtox.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/string.h>
 #include <strata/type.h>
 #include "layered.h"
@@ -245,6 +246,8 @@ static void __exit layered_exit(void)
 {
 	strata_unregister_type(&layered_type);
 	strata_unregister_type(&layered_disk_type);
+	/* A task can be on its way out of a bio's end. */
+	synchronize_rcu_tasks();
 }
 module_exit(layered_exit);
 

@@ -6,7 +6,16 @@
 #include <linux/slab.h>
 #include "layered.h"
 
-/* A layer's own size, as far as layers above are concerned, or 0. */
+/* What one WRITE_ZEROES may cover where a disk has to write them: it takes time. */
+#define LAYERED_MAX_ZEROES_SECTORS (SZ_32M >> SECTOR_SHIFT)
+
+/* Does the size not come from below? That of a disk may be 0. */
+static bool has_size(const struct strata_layer *layer)
+{
+	return layer->disk || READ_ONCE(layer->capacity);
+}
+
+/* A layer's own size, as far as layers above are concerned. */
 static sector_t own_size(const struct strata_layer *layer)
 {
 	if (layer->disk)
@@ -18,7 +27,7 @@ static sector_t own_size(const struct strata_layer *layer)
 static sector_t layer_size(const struct strata_layer *layer)
 {
 	for (; layer; layer = layer->below)
-		if (own_size(layer))
+		if (has_size(layer))
 			return own_size(layer);
 	return 0;
 }
@@ -164,6 +173,37 @@ static void derive_id(struct layered *l, struct strata_disk *disk,
 		layered_derive_id(l->layers[i]->id, params->name, disk->id);
 }
 
+/* Of layers that are written, which one is the slowest to zero? */
+static unsigned int most_zeroes(const struct layered *l)
+{
+	unsigned int i, most = UINT_MAX;
+
+	for (i = 0; i < l->nr_written; i++) {
+		const struct strata_disk *disk = l->layers[i]->disk;
+
+		if (disk)
+			most = min(most, disk->limits.max_write_zeroes_sectors ?:
+					 LAYERED_MAX_ZEROES_SECTORS);
+	}
+	return most;
+}
+
+static void derive_ranges(struct layered *l, struct strata_disk *disk)
+{
+	struct queue_limits *lim = &disk->limits;
+
+	lim->max_write_zeroes_sectors = most_zeroes(l);
+	lim->discard_alignment = 0;
+	lim->discard_granularity = 0;
+	lim->max_hw_discard_sectors = 0;
+	if (disk->unmap != STRATA_UNMAP_IGNORED) {
+		lim->max_hw_discard_sectors = UINT_MAX;
+		lim->discard_granularity = disk->optimal_unmap_sectors <<
+					   SECTOR_SHIFT;
+	}
+	lim->max_discard_sectors = lim->max_hw_discard_sectors;
+}
+
 static void derive_limits(struct layered *l, struct strata_disk *disk)
 {
 	struct queue_limits *lim = &disk->limits;
@@ -200,21 +240,11 @@ static void derive_limits(struct layered *l, struct strata_disk *disk)
 	/* Data that is taken from the guest twice has to be the same twice. */
 	if (l->nr_written > 1)
 		lim->features |= BLK_FEAT_STABLE_WRITES;
-
-	lim->max_write_zeroes_sectors = UINT_MAX;
-	lim->discard_alignment = 0;
-	lim->discard_granularity = 0;
-	lim->max_hw_discard_sectors = 0;
-	if (disk->unmap != STRATA_UNMAP_IGNORED) {
-		lim->max_hw_discard_sectors = UINT_MAX;
-		lim->discard_granularity = disk->optimal_unmap_sectors <<
-					   SECTOR_SHIFT;
-	}
-	lim->max_discard_sectors = lim->max_hw_discard_sectors;
+	derive_ranges(l, disk);
 }
 
 /* Know beforehand what a write and a flush have to do. */
-static void plan(struct layered *l, bool read_only)
+static void plan_writes(struct layered *l, bool read_only)
 {
 	unsigned int i;
 
@@ -232,6 +262,25 @@ static void plan(struct layered *l, bool read_only)
 	}
 }
 
+static struct layered *layered_alloc(struct strata_disk *disk,
+				     const struct layered_params *params)
+{
+	unsigned int i, n = params->nr_layers;
+	struct layered *l = kzalloc(struct_size(l, layers, n), GFP_KERNEL);
+
+	if (!l)
+		return NULL;
+	l->disk = disk;
+	l->nr_layers = n;
+	mutex_init(&l->resize_lock);
+	for (i = 0; i < n; i++) {
+		l->layers[i] = params->layers[i];
+		l->layers[i]->stack = disk;
+		l->layers[i]->below = i + 1 < n ? params->layers[i + 1] : NULL;
+	}
+	return l;
+}
+
 /**
  * layered_create() - complete a disk that is made of layers
  * @disk: the disk; private, limits, unmap, id and read_only are filled in.
@@ -246,7 +295,7 @@ struct layered *layered_create(struct strata_disk *disk,
 			       const struct layered_params *params)
 {
 	struct strata_desc *desc = params->desc;
-	unsigned int i, n = params->nr_layers;
+	unsigned int n = params->nr_layers;
 	struct layered *l;
 	int err;
 
@@ -257,24 +306,16 @@ struct layered *layered_create(struct strata_disk *disk,
 		return ERR_PTR(strata_fail(desc, -E2BIG,
 					   "%u layers are more than %d", n,
 					   STRATA_MAX_LAYERS));
-	l = kzalloc(struct_size(l, layers, n), GFP_KERNEL);
+	l = layered_alloc(disk, params);
 	if (!l)
-		goto nomem;
-	l->disk = disk;
-	l->nr_layers = n;
-	mutex_init(&l->resize_lock);
-	for (i = 0; i < n; i++) {
-		l->layers[i] = params->layers[i];
-		l->layers[i]->stack = disk;
-		l->layers[i]->below = i + 1 < n ? params->layers[i + 1] : NULL;
-	}
+		return ERR_PTR(strata_fail(desc, -ENOMEM, "out of memory"));
 
 	err = check_all(l, params);
 	if (err)
 		goto free;
 	disk->private = l;
 	disk->read_only = params->read_only;
-	plan(l, params->read_only);
+	plan_writes(l, params->read_only);
 	derive_unmap(l, disk);
 	derive_limits(l, disk);
 	derive_id(l, disk, params);
@@ -288,8 +329,6 @@ free:
 	mutex_destroy(&l->resize_lock);
 	kfree(l);
 	return ERR_PTR(err);
-nomem:
-	return ERR_PTR(strata_fail(desc, -ENOMEM, "out of memory"));
 }
 EXPORT_SYMBOL_NS_GPL(layered_create, STRATA);
 
@@ -320,7 +359,8 @@ static void update_ends(struct layered *l, bool shrink)
 		struct strata_layer *layer = l->layers[i];
 		sector_t old = layer->end, old_below = layer->below_end;
 
-		end = own_size(layer) ?: end;
+		if (has_size(layer))
+			end = own_size(layer);
 		if (end > old || (end < old && shrink))
 			WRITE_ONCE(layer->end, end);
 		if (below_end > old_below || shrink)
@@ -363,7 +403,9 @@ sector_t layered_capacity(struct strata_disk *disk)
  * @capacity: the size
  *
  * Nothing has to be waited for: layers compare with their end where they make
- * sectors present.
+ * sectors present. A read that was on its way to a disk below, in range here
+ * though that disk has shrunk meanwhile, ends BLK_STS_TARGET there: as from a
+ * device that gets smaller under its user. To hold it back would cost each read.
  *
  * Context: under the disk's users lock.
  */
@@ -387,10 +429,11 @@ int strata_layer_resize(struct strata_layer *layer, sector_t capacity,
 			struct strata_desc *desc)
 {
 	struct layered *l = layer->stack->private;
-	sector_t old = layer->capacity;
+	sector_t old;
 	int err;
 
 	mutex_lock(&l->resize_lock);
+	old = layer->capacity;
 	WRITE_ONCE(layer->capacity, capacity);
 	err = check_sizes(l, desc);
 	if (err)
