@@ -229,6 +229,21 @@ static void unmap_costs(struct kunit *test)
 	EXPECT_SAME_STS(test, cut(b, 2 * i, 1), BLK_STS_OK);
 }
 
+static void shrink(struct bench *b, sector_t end)
+{
+	b->layer->capacity = b->layer->capacity ? end : 0;
+	WRITE_ONCE(b->layer->end, end);
+	/* As the engine does it. */
+	smp_mb();
+	b->layer->ops->shrunk(b->layer, end);
+}
+
+static void grow(struct bench *b, sector_t end)
+{
+	b->layer->capacity = b->layer->capacity ? end : 0;
+	WRITE_ONCE(b->layer->end, end);
+}
+
 static void limit(struct kunit *test)
 {
 	struct bench *b = bench_new(test, SZ_1M, SZ_16K, false);
@@ -249,6 +264,126 @@ static void limit(struct kunit *test)
 	expect_run(b, 0, 32, STRATA_RUN_HERE, 32, i + 2);
 }
 
+/* At its limit, a stacked layer frees pages though that takes a range. */
+static void limit_stacked(struct kunit *test)
+{
+	struct bench *b = bench_new(test, 0, SZ_16K, true);
+
+	EXPECT_SAME_STS(test, put(b, 0, 32, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 1, 1), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, cut(b, 100, 8), BLK_STS_NOSPC);
+	expect_run(b, 0, 32, STRATA_RUN_HERE, 32, 1);
+	EXPECT_SAME_STS(test, cut(b, 5, 12), BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, used(b), 3 * PAGE_SIZE + RAM_RANGE_BYTES);
+	expect_run(b, 0, 32, STRATA_RUN_HERE, 5, 1);
+	expect_run(b, 5, 27, STRATA_RUN_ZERO, 12, 0);
+	expect_run(b, 17, 15, STRATA_RUN_HERE, 15, 1);
+	/* A page goes with the last sector that is there. */
+	EXPECT_SAME_STS(test, cut(b, 18, 14), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 203, 1, 1, 0), BLK_STS_OK);
+	rcu_barrier();
+	to_ram(b->layer)->limit = used(b);
+	EXPECT_SAME_STS(test, b->layer->ops->unmap_now(b->layer, REQ_OP_DISCARD |
+						       REQ_NOWAIT, 2, 1),
+			BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, cut(b, 0, 2), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, cut(b, 202, 2), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 0, 32), BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, used(b), 2 * RAM_RANGE_BYTES);
+}
+
+/* What was read from below makes room for what is written, and only for that. */
+static void evicts(struct kunit *test)
+{
+	struct bench *b = bench_new(test, 0, SZ_16K, true);
+	u64 cookie = look(b, 0, 1, 0).cookie;
+
+	EXPECT_SAME_STS(test, insert(b, 0, 32, 2, cookie), BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, used(b), SZ_16K);
+	EXPECT_SAME_STS(test, insert(b, 64, 8, 2, cookie), BLK_STS_NOSPC);
+	expect_run(b, 0, 32, STRATA_RUN_HERE, 32, 2);
+	EXPECT_SAME_STS(test, put(b, 3, 1, 1, 0), BLK_STS_OK);
+	EXPECT_SAME_STS(test, put(b, 64, 8, 1, REQ_NOWAIT), BLK_STS_AGAIN);
+	EXPECT_SAME_STS(test, put(b, 64, 16, 1, REQ_NOWAIT), BLK_STS_AGAIN);
+	expect_run(b, 0, 3, STRATA_RUN_HERE, 3, 2);
+	expect_run(b, 4, 28, STRATA_RUN_HERE, 28, 2);
+
+	EXPECT_SAME_STS(test, put(b, 64, 24, 1, 0), BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, used(b), SZ_16K);
+	expect_run(b, 64, 24, STRATA_RUN_HERE, 24, 1);
+	/* To take a part of a page away would free nothing. */
+	expect_run(b, 0, 3, STRATA_RUN_HERE, 3, 2);
+	expect_run(b, 3, 1, STRATA_RUN_HERE, 1, 1);
+	expect_run(b, 4, 28, STRATA_RUN_HERE, 4, 2);
+	expect_run(b, 8, 24, STRATA_RUN_ABSENT, 24, 0);
+	EXPECT_SAME_STS(test, put(b, 128, 8, 1, 0), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, put(b, 128, 8, 1, REQ_NOWAIT), BLK_STS_NOSPC);
+	EXPECT_SAME_STS(test, cut(b, 128, 8), BLK_STS_NOSPC);
+	expect_run(b, 64, 24, STRATA_RUN_HERE, 24, 1);
+}
+
+/* For zeroes as well; and again and again, wherever it stopped before. */
+static void evicts_again(struct kunit *test)
+{
+	struct bench *b = bench_new(test, 0, SZ_64K, true);
+	u64 cookie = look(b, 0, 1, 0).cookie;
+	unsigned int i;
+
+	EXPECT_SAME_STS(test, insert(b, 0, 128, 2, cookie), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 200, 1), BLK_STS_OK);
+	KUNIT_EXPECT_LT(test, used(b), SZ_64K);
+	expect_run(b, 200, 1, STRATA_RUN_ZERO, 1, 0);
+	for (i = 0; i < 8; i++) {
+		sector_t at = i % 2 ? 0 : 1024;
+
+		EXPECT_SAME_STS(test, put(b, at, 112, i + 3, 0), BLK_STS_OK);
+		expect_run(b, at, 112, STRATA_RUN_HERE, 112, i + 3);
+		EXPECT_SAME_STS(test, cut(b, at, 112), BLK_STS_OK);
+		cookie = look(b, 100000, 1, 0).cookie;
+		EXPECT_SAME_STS(test, insert(b, 4096 + i * 1024, 104, 2, cookie),
+				BLK_STS_OK);
+	}
+}
+
+#define TOGETHER	4
+#define EACH		120
+
+struct together {
+	struct bench *b;
+	unsigned int round;
+	atomic_t failed;
+};
+
+static void write_some(void *context, unsigned int index)
+{
+	struct together *t = context;
+	unsigned int i;
+
+	for (i = 0; i < EACH; i += 8)
+		if (put(t->b, (index + 1) * 4096 + i, 8, t->round, 0))
+			atomic_inc(&t->failed);
+}
+
+/* Nobody fails because others were quicker to give up what was left. */
+static void evict_together(struct kunit *test)
+{
+	struct together t = { .b = bench_new(test, 0, SZ_256K, true) };
+	struct bench *b = t.b;
+
+	for (t.round = 0; t.round < 32; t.round++) {
+		struct fake_threads *threads;
+		u64 cookie = look(b, 100000, 1, 0).cookie;
+
+		EXPECT_SAME_STS(test, insert(b, 0, 512, 2, cookie), BLK_STS_OK);
+		threads = fake_threads_start(test, TOGETHER, write_some, &t);
+		KUNIT_ASSERT_TRUE(test, fake_threads_wait(threads));
+		shrink(b, 0);
+		grow(b, SZ_1M);
+		KUNIT_EXPECT_EQ(test, used(b), 0);
+	}
+	KUNIT_EXPECT_EQ(test, atomic_read(&t.failed), 0);
+}
+
 /* All or nothing, for who may not wait. */
 static void nowait(struct kunit *test)
 {
@@ -263,21 +398,6 @@ static void nowait(struct kunit *test)
 	rcu_barrier();
 	EXPECT_SAME_STS(test, put(b, 4, 28, 2, REQ_NOWAIT), BLK_STS_OK);
 	expect_run(b, 4, 28, STRATA_RUN_HERE, 28, 2);
-}
-
-static void shrink(struct bench *b, sector_t end)
-{
-	b->layer->capacity = b->layer->capacity ? end : 0;
-	WRITE_ONCE(b->layer->end, end);
-	/* As the engine does it. */
-	smp_mb();
-	b->layer->ops->shrunk(b->layer, end);
-}
-
-static void grow(struct bench *b, sector_t end)
-{
-	b->layer->capacity = b->layer->capacity ? end : 0;
-	WRITE_ONCE(b->layer->end, end);
 }
 
 /* A4: a size of its own. What was cut off is zero, until it is written. */
@@ -317,6 +437,16 @@ static void resize_from_below(struct kunit *test)
 	expect_run(b, 0, 128, STRATA_RUN_HERE, 50, 1);
 	expect_run(b, 50, 78, STRATA_RUN_ZERO, 10, 0);
 	expect_run(b, 60, 68, STRATA_RUN_ABSENT, 68, 0);
+
+	/* An unmap that was admitted under the old size hides nothing beyond. */
+	shrink(b, 60);
+	EXPECT_SAME_STS(test, cut(b, 56, 8), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 60, 1), BLK_STS_OK);
+	EXPECT_SAME_STS(test, cut(b, 80, 8), BLK_STS_OK);
+	grow(b, 128);
+	expect_run(b, 50, 78, STRATA_RUN_ZERO, 10, 0);
+	expect_run(b, 60, 68, STRATA_RUN_ABSENT, 68, 0);
+	KUNIT_EXPECT_EQ(test, to_ram(b->layer)->nr_zeroes, 1);
 }
 
 static void inserts(struct kunit *test)
@@ -558,6 +688,10 @@ static struct kunit_case ram_cases[] = {
 	KUNIT_CASE(unmap_hides),
 	KUNIT_CASE(unmap_costs),
 	KUNIT_CASE_SLOW(limit),
+	KUNIT_CASE(limit_stacked),
+	KUNIT_CASE(evicts),
+	KUNIT_CASE_SLOW(evicts_again),
+	KUNIT_CASE_SLOW(evict_together),
 	KUNIT_CASE(nowait),
 	KUNIT_CASE(resize_own),
 	KUNIT_CASE(resize_from_below),

@@ -115,7 +115,7 @@ static int ram_attach(struct strata_layer *layer,
 static void outdate_cookies(struct ram *ram)
 {
 	/* Who has the new cookie sees the new end, and asks below after it. */
-	smp_store_release(&ram->generation, ram->generation + 1);
+	atomic64_inc_return_release(&ram->generation);
 }
 
 static void ram_shrunk(struct strata_layer *layer, sector_t end)
@@ -156,6 +156,18 @@ static blk_status_t ram_unmap(struct strata_layer *layer, blk_opf_t opf,
 	return status;
 }
 
+/* What is below was written, and this had no room. Let it show. */
+static void ram_forget(struct strata_layer *layer, sector_t sector,
+		       unsigned int sectors)
+{
+	struct ram *ram = to_ram(layer);
+	sector_t last = sector + sectors - 1;
+
+	ram_show(ram, sector, last);
+	outdate_cookies(ram);
+	ram_drop(ram, sector, last, false);
+}
+
 static void ram_insert_absent(struct strata_layer_io *io)
 {
 	strata_layer_io_end(io, ram_insert(to_ram(io->layer), io->sector,
@@ -169,6 +181,7 @@ static const struct strata_layer_ops ram_layer_ops = {
 	.read_now = ram_read,
 	.write_now = ram_write,
 	.unmap_now = ram_unmap,
+	.forget_now = ram_forget,
 	.insert_absent = ram_insert_absent,
 };
 
@@ -283,16 +296,11 @@ static int limit_changed(struct ram_desc *d)
 	return 0;
 }
 
-/* Resize the live layer, before the attribute shows the new size. */
-static int resize_live(struct ram_desc *d, u64 size)
+static int resize_layer(struct ram_desc *d, struct strata_layer *layer,
+			u64 size)
 {
-	struct strata_node *node = strata_node_get_live(&d->desc);
-	struct strata_layer *layer;
 	int err;
 
-	if (!node)
-		return 0;
-	layer = node->live;
 	if (!layer->capacity)
 		err = strata_fail(&d->desc, -EBUSY,
 				  "the size comes from below; set it before enabling");
@@ -301,9 +309,27 @@ static int resize_live(struct ram_desc *d, u64 size)
 				  "a live layer cannot have size 0");
 	else
 		err = check_size(&d->desc, size, layer->sector_size);
-	if (!err)
-		err = strata_layer_resize(layer, size >> SECTOR_SHIFT,
+	return err ?: strata_layer_resize(layer, size >> SECTOR_SHIFT,
 					  &d->desc);
+}
+
+/* Resize the live layer, before the attribute shows the new size. */
+static int resize_live(struct ram_desc *d, u64 size)
+{
+	static DEFINE_MUTEX(lock); /* the last one to resize is shown */
+	struct strata_node *node = strata_node_get_live(&d->desc);
+	int err;
+
+	/* It has just gone, and may be on its way back with the old size. */
+	if (!node)
+		return strata_fail(&d->desc, -EBUSY,
+				   "%s is being enabled or disabled",
+				   strata_desc_name(&d->desc));
+	mutex_lock(&lock);
+	err = resize_layer(d, node->live, size);
+	if (!err)
+		WRITE_ONCE(d->size, size);
+	mutex_unlock(&lock);
 	strata_node_put_live(node);
 	return err;
 }
@@ -327,10 +353,7 @@ static ssize_t ram_size_store(struct config_item *item, const char *page,
 	strata_attr_end(desc);
 	if (!err)
 		err = resize_live(d, size);
-	if (err)
-		return err;
-	WRITE_ONCE(d->size, size);
-	return count;
+	return err ?: count;
 }
 
 static ssize_t ram_sector_size_store(struct config_item *item,

@@ -8,9 +8,6 @@
 #include <linux/xarray.h>
 #include <strata/layer.h>
 
-#define RAM_PAGE_SECTORS_SHIFT	PAGE_SECTORS_SHIFT
-#define RAM_PAGE_SECTORS	((unsigned int)PAGE_SECTORS)
-
 /* What one range of zeroes costs in the maple tree, about. */
 #define RAM_RANGE_BYTES		64
 
@@ -20,7 +17,8 @@
  * @pages: page number to struct page, whose private word says which of its
  *	sectors are present (ram_pages.c)
  * @stacked: there is a layer below to hide
- * @generation: goes up when sectors are resized away; the cookie of inserts
+ * @generation: goes up when what was read from below before may be out of
+ *	date; the cookie of inserts
  * @zero_from: sectors from here on that are not present read zero
  * @nr_zeroes: ranges in @zeroes
  * @zeroes: other ranges of sectors that read zero where they are not present
@@ -28,12 +26,14 @@
  * @committed: bytes of pages and ranges in use
  * @dying: bytes of pages that are out of @pages and wait for readers
  * @limit: what @committed and @dying may add up to
+ * @hand: the page where the next eviction begins
+ * @clean: some pages may have nothing but what insert_absent brought
  */
 struct ram {
 	struct strata_layer layer;
 	struct xarray pages;
 	bool stacked;
-	u64 generation;
+	atomic64_t generation;
 	sector_t zero_from;
 	unsigned long nr_zeroes;
 	struct maple_tree zeroes;
@@ -41,6 +41,8 @@ struct ram {
 	atomic_long_t committed;
 	atomic_long_t dying;
 	unsigned long limit;
+	unsigned long hand;
+	bool clean;
 };
 
 static inline struct ram *to_ram(struct strata_layer *layer)
@@ -69,12 +71,15 @@ blk_status_t ram_insert(struct ram *ram, sector_t sector, unsigned int sectors,
 			const void *data, u64 cookie);
 void ram_drop(struct ram *ram, sector_t first, sector_t last,
 	      bool cached_only);
+bool ram_frees_page(struct ram *ram, sector_t first, sector_t last);
+blk_status_t ram_make_room(struct ram *ram, bool nowait);
 void ram_free_pages(struct ram *ram);
 
 /* ram_zeroes.c: what reads zero without a page */
 blk_status_t ram_hide(struct ram *ram, sector_t first, sector_t last,
 		      bool nowait);
 void ram_unhide_from(struct ram *ram, sector_t first);
+void ram_show(struct ram *ram, sector_t first, sector_t last);
 unsigned int ram_hidden_range(struct ram *ram, sector_t sector,
 			      unsigned int sectors, bool *hidden);
 
@@ -85,7 +90,8 @@ unsigned int ram_hidden_range(struct ram *ram, sector_t sector,
 static inline unsigned int ram_hidden(struct ram *ram, sector_t sector,
 				      unsigned int sectors, bool *hidden)
 {
-	sector_t from = READ_ONCE(ram->zero_from);
+	/* Zeroes are in a range before they are no longer beyond this. */
+	sector_t from = smp_load_acquire(&ram->zero_from);
 
 	if (likely(sector < from && sectors <= from - sector &&
 		   !READ_ONCE(ram->nr_zeroes))) {

@@ -21,11 +21,11 @@
 #include "ram.h"
 
 /* Present sectors, one bit each, and those that insert_absent brought. */
-#define RAM_PRESENT	GENMASK(RAM_PAGE_SECTORS - 1, 0)
-#define RAM_CACHED_SHIFT RAM_PAGE_SECTORS
+#define RAM_PRESENT	GENMASK(PAGE_SECTORS - 1, 0)
+#define RAM_CACHED_SHIFT PAGE_SECTORS
 #define RAM_DEAD	BIT(BITS_PER_LONG - 2)
 #define RAM_LOCK_NR	(BITS_PER_LONG - 1)
-static_assert(2 * RAM_PAGE_SECTORS <= BITS_PER_LONG - 2);
+static_assert(2 * PAGE_SECTORS <= BITS_PER_LONG - 2);
 
 /* How much one call copies under RCU, so that it does not last too long. */
 #define RAM_READ_MAX	(SZ_1M >> SECTOR_SHIFT)
@@ -47,12 +47,12 @@ static void page_unlock(struct page *page, unsigned long state)
 
 static unsigned long page_index(sector_t sector)
 {
-	return sector >> RAM_PAGE_SECTORS_SHIFT;
+	return sector >> PAGE_SECTORS_SHIFT;
 }
 
 static unsigned int page_offset_sectors(sector_t sector)
 {
-	return sector & (RAM_PAGE_SECTORS - 1);
+	return sector & (PAGE_SECTORS - 1);
 }
 
 static void *sector_address(struct page *page, unsigned int offset)
@@ -70,8 +70,9 @@ static unsigned int present_sectors(const struct page *page,
 	return __ffs(~((state & RAM_PRESENT) >> offset));
 }
 
-static void copy_from_bio(struct bio *bio, struct bvec_iter *iter, void *to,
-			  unsigned int bytes)
+static __always_inline void
+copy_from_bio(struct bio *bio, struct bvec_iter *iter, void *to,
+	      unsigned int bytes)
 {
 	while (bytes) {
 		struct bio_vec bv = bio_iter_iovec(bio, *iter);
@@ -105,7 +106,7 @@ static noinline unsigned int read_present(struct ram *ram, struct bio *bio,
 				   n << SECTOR_SHIFT);
 		done += n;
 		/* A gap in this page, or no more wanted? */
-		if (offset + n < RAM_PAGE_SECTORS || done == sectors)
+		if (offset + n < PAGE_SECTORS || done == sectors)
 			break;
 		page = xa_load(&ram->pages,
 			       page_index(bio->bi_iter.bi_sector));
@@ -130,7 +131,7 @@ static noinline unsigned int missing_sectors(struct ram *ram, struct page *page,
 			unsigned long present = READ_ONCE(page->private) &
 						RAM_PRESENT & ~0UL << offset;
 			sector_t start = (sector_t)index <<
-					 RAM_PAGE_SECTORS_SHIFT;
+					 PAGE_SECTORS_SHIFT;
 
 			if (present)
 				return min_t(sector_t, sectors,
@@ -177,7 +178,7 @@ void ram_read(struct strata_layer *layer, struct bio *bio,
 
 	if (layer->read_cache)
 		/* Before data is read from below: outdate_cookies(). */
-		run->cookie = smp_load_acquire(&ram->generation);
+		run->cookie = atomic64_read_acquire(&ram->generation);
 
 	rcu_read_lock();
 	do {
@@ -249,7 +250,7 @@ static void drop_sectors(struct ram *ram, unsigned long index,
 static unsigned long sectors_mask(unsigned long index, sector_t first,
 				  sector_t last)
 {
-	unsigned int low = 0, high = RAM_PAGE_SECTORS - 1;
+	unsigned int low = 0, high = PAGE_SECTORS - 1;
 
 	if (index == page_index(first))
 		low = page_offset_sectors(first);
@@ -258,11 +259,21 @@ static unsigned long sectors_mask(unsigned long index, sector_t first,
 	return GENMASK(high, low);
 }
 
+/* Let others run, every now and then in a long walk under RCU. */
+static void walk_pause(unsigned int *visited)
+{
+	if (++*visited % 64)
+		return;
+	rcu_read_unlock();
+	cond_resched();
+	rcu_read_lock();
+}
+
 static void drop_range(struct ram *ram, sector_t first, sector_t last,
 		       unsigned long which, bool cached_only)
 {
 	unsigned long index = page_index(first), end = page_index(last);
-	unsigned int batch = 0;
+	unsigned int visited = 0;
 	struct page *page;
 
 	rcu_read_lock();
@@ -271,11 +282,7 @@ static void drop_range(struct ram *ram, sector_t first, sector_t last,
 		drop_sectors(ram, index, page,
 			     sectors_mask(index, first, last) & which,
 			     cached_only);
-		if (++batch % 64 == 0) {
-			rcu_read_unlock();
-			cond_resched();
-			rcu_read_lock();
-		}
+		walk_pause(&visited);
 		page = xa_find_after(&ram->pages, &index, end, XA_PRESENT);
 	}
 	rcu_read_unlock();
@@ -285,6 +292,87 @@ static void drop_range(struct ram *ram, sector_t first, sector_t last,
 static void drop_empty(struct ram *ram, sector_t first, sector_t last)
 {
 	drop_range(ram, first, last, 0, false);
+}
+
+/* Will a page be freed when the sectors from @first to @last are dropped? */
+bool ram_frees_page(struct ram *ram, sector_t first, sector_t last)
+{
+	unsigned long index = page_index(first), end = page_index(last);
+	struct page *page;
+	bool frees = false;
+
+	rcu_read_lock();
+	page = xa_find(&ram->pages, &index, end, XA_PRESENT);
+	/* Only the pages at both ends can have other sectors. */
+	while (page && !frees) {
+		unsigned long stays = RAM_DEAD |
+			(RAM_PRESENT & ~sectors_mask(index, first, last));
+
+		frees = !(READ_ONCE(page->private) & stays);
+		page = xa_find_after(&ram->pages, &index, end, XA_PRESENT);
+	}
+	rcu_read_unlock();
+	return frees;
+}
+
+/* Free a page if all that is in it was inserted. Under RCU. */
+static bool evict_page(struct ram *ram, unsigned long index, struct page *page)
+{
+	unsigned long state = page_lock(page);
+	unsigned long present = state & RAM_PRESENT;
+	/* One with nothing in it is about to be written. */
+	bool clean = present && !(present & ~(state >> RAM_CACHED_SHIFT));
+
+	page_unlock(page, clean ? RAM_DEAD : state);
+	if (clean)
+		bury_page(ram, index, page);
+	return clean;
+}
+
+/*
+ * Free a sixteenth of what the layer may have and a bit, from page @index on.
+ * RCU has to be waited for after it, so a page at a time would be slow.
+ */
+static bool evict_from(struct ram *ram, unsigned long index)
+{
+	unsigned long max = (READ_ONCE(ram->limit) >> (PAGE_SHIFT + 4)) + 64;
+	unsigned long left = max;
+	unsigned int visited = 0;
+	struct page *page;
+
+	rcu_read_lock();
+	page = xa_find(&ram->pages, &index, ULONG_MAX, XA_PRESENT);
+	while (page && left) {
+		left -= evict_page(ram, index, page);
+		walk_pause(&visited);
+		page = xa_find_after(&ram->pages, &index, ULONG_MAX, XA_PRESENT);
+	}
+	rcu_read_unlock();
+	WRITE_ONCE(ram->hand, page ? index : 0);
+	return left < max;
+}
+
+/*
+ * Give up some of what can be read again from below. The sectors are absent
+ * then, as before they were inserted, and cookies that were taken meanwhile
+ * stay good. Returns BLK_STS_OK if it is worthwhile to try again.
+ */
+blk_status_t ram_make_room(struct ram *ram, bool nowait)
+{
+	if (!READ_ONCE(ram->clean))
+		return BLK_STS_NOSPC;
+	if (nowait)
+		return BLK_STS_AGAIN;
+	if (evict_from(ram, READ_ONCE(ram->hand)))
+		return BLK_STS_OK;
+	/* A whole round without any: no more of them until the next insert. */
+	WRITE_ONCE(ram->clean, false);
+	/* Whoever inserts behind this look sets it again. */
+	smp_mb();
+	if (!evict_from(ram, 0))
+		return BLK_STS_NOSPC;
+	WRITE_ONCE(ram->clean, true);
+	return BLK_STS_OK;
 }
 
 /* Put an empty page at @index, unless there is one. */
@@ -323,6 +411,7 @@ static blk_status_t add_page(struct ram *ram, unsigned long index, bool nowait)
  * @cookie: of an insert
  * @status: the result
  * @empty: the page was left without present sectors
+ * @stored: an insert has stored something
  */
 struct page_update {
 	sector_t sector;
@@ -333,6 +422,7 @@ struct page_update {
 	u64 cookie;
 	blk_status_t status;
 	bool empty;
+	bool stored;
 };
 
 /*
@@ -372,8 +462,9 @@ update_page(struct ram *ram, struct page_update *update, bool nowait,
 	}
 }
 
-static unsigned long write_sectors(struct ram *ram, struct page_update *update,
-				   struct page *page, unsigned long state)
+static __always_inline unsigned long
+write_sectors(struct ram *ram, struct page_update *update, struct page *page,
+	      unsigned long state)
 {
 	unsigned int offset = page_offset_sectors(update->sector);
 	unsigned long mask = GENMASK(offset + update->sectors - 1, offset);
@@ -402,28 +493,58 @@ static blk_status_t reserve_pages(struct ram *ram, sector_t first,
 	return status;
 }
 
+/* Write what is left of a bio, page by page. */
+static __always_inline blk_status_t write_pages(struct ram *ram,
+						struct bio *bio,
+						struct bvec_iter *iter,
+						blk_status_t status)
+{
+	struct page_update update = { .bio = bio, .iter = iter };
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+
+	while (iter->bi_size && !status) {
+		update.sector = iter->bi_sector;
+		update.sectors = min(PAGE_SECTORS -
+				     page_offset_sectors(iter->bi_sector),
+				     iter->bi_size >> SECTOR_SHIFT);
+		status = update_page(ram, &update, nowait, write_sectors);
+	}
+	return status;
+}
+
+/* Begin a write that has ended with @status again, if room can be made. */
+static noinline blk_status_t write_full(struct ram *ram, struct bio *bio,
+					blk_status_t status)
+{
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+	struct bvec_iter iter = bio->bi_iter;
+	blk_status_t room = BLK_STS_OK;
+
+	while (status == BLK_STS_NOSPC && !room) {
+		room = ram_make_room(ram, nowait);
+		/* Try even if nothing is left: others have just made room. */
+		status = nowait ? room :
+				  write_pages(ram, bio, &iter, BLK_STS_OK);
+	}
+	if (status)
+		drop_empty(ram, bio->bi_iter.bi_sector,
+			   bio_end_sector(bio) - 1);
+	return status;
+}
+
 /* write_now of struct strata_layer_ops. */
 blk_status_t ram_write(struct strata_layer *layer, struct bio *bio)
 {
 	struct ram *ram = to_ram(layer);
-	bool nowait = bio->bi_opf & REQ_NOWAIT;
 	struct bvec_iter iter = bio->bi_iter;
 	sector_t first = iter.bi_sector, last = bio_end_sector(bio) - 1;
-	struct page_update update = { .bio = bio, .iter = &iter };
 	blk_status_t status = BLK_STS_OK;
 
-	if (nowait && page_index(first) != page_index(last))
+	if ((bio->bi_opf & REQ_NOWAIT) && page_index(first) != page_index(last))
 		status = reserve_pages(ram, first, last);
-
-	while (iter.bi_size && !status) {
-		update.sector = iter.bi_sector;
-		update.sectors = min(RAM_PAGE_SECTORS -
-				     page_offset_sectors(iter.bi_sector),
-				     iter.bi_size >> SECTOR_SHIFT);
-		status = update_page(ram, &update, nowait, write_sectors);
-	}
+	status = write_pages(ram, bio, &iter, status);
 	if (unlikely(status))
-		drop_empty(ram, first, last);
+		status = write_full(ram, bio, status);
 	return status;
 }
 
@@ -435,7 +556,7 @@ static unsigned long insert_sectors(struct ram *ram,
 	const void *data = update->data;
 
 	update->status = BLK_STS_OK;
-	if (READ_ONCE(ram->generation) != update->cookie ||
+	if (atomic64_read(&ram->generation) != update->cookie ||
 	    update->sector + update->sectors > strata_layer_end(&ram->layer))
 		return state;
 
@@ -449,6 +570,7 @@ static unsigned long insert_sectors(struct ram *ram,
 			continue;
 		memcpy(sector_address(page, offset + i), data, SECTOR_SIZE);
 		state |= BIT(offset + i) | BIT(offset + i + RAM_CACHED_SHIFT);
+		update->stored = true;
 	}
 	return state;
 }
@@ -464,11 +586,16 @@ blk_status_t ram_insert(struct ram *ram, sector_t sector, unsigned int sectors,
 	while (done < sectors && !status) {
 		update.sector = sector + done;
 		update.data = data + ((size_t)done << SECTOR_SHIFT);
-		update.sectors = min(RAM_PAGE_SECTORS -
+		update.sectors = min(PAGE_SECTORS -
 				     page_offset_sectors(update.sector),
 				     sectors - done);
 		done += update.sectors;
 		status = update_page(ram, &update, false, insert_sectors);
+	}
+	if (update.stored) {
+		/* See ram_make_room(): it is there before this says so. */
+		smp_mb();
+		WRITE_ONCE(ram->clean, true);
 	}
 	if (update.empty)
 		drop_empty(ram, sector, sector + sectors - 1);

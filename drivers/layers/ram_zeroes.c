@@ -18,7 +18,8 @@
 unsigned int ram_hidden_range(struct ram *ram, sector_t sector,
 			      unsigned int sectors, bool *hidden)
 {
-	sector_t from = READ_ONCE(ram->zero_from);
+	/* As ram_hidden(). */
+	sector_t from = smp_load_acquire(&ram->zero_from);
 
 	*hidden = sector >= from;
 	if (*hidden)
@@ -38,8 +39,8 @@ unsigned int ram_hidden_range(struct ram *ram, sector_t sector,
  * Widen @first to @last over the ranges they touch, and count those that one
  * range in their place replaces. Under the zero lock.
  */
-static unsigned long merge(struct ram *ram, unsigned long *first,
-			   unsigned long *last)
+static unsigned long zeroes_merge(struct ram *ram, unsigned long *first,
+				  unsigned long *last)
 {
 	MA_STATE(mas, &ram->zeroes, *first ? *first - 1 : 0, *last);
 	unsigned long max = *last == ULONG_MAX ? *last : *last + 1;
@@ -55,8 +56,8 @@ static unsigned long merge(struct ram *ram, unsigned long *first,
 	return nr;
 }
 
-static int store(struct ram *ram, unsigned long first, unsigned long last,
-		 void *entry, gfp_t gfp)
+static int zeroes_store(struct ram *ram, unsigned long first,
+			unsigned long last, void *entry, gfp_t gfp)
 {
 	MA_STATE(mas, &ram->zeroes, first, last);
 	int err;
@@ -67,22 +68,56 @@ static int store(struct ram *ram, unsigned long first, unsigned long last,
 	return err;
 }
 
+/* For those who cannot fail. */
+static void zeroes_store_wait(struct ram *ram, unsigned long first,
+			      unsigned long last, void *entry)
+{
+	while (zeroes_store(ram, first, last, entry, GFP_NOIO))
+		memalloc_retry_wait(GFP_NOIO);
+}
+
+/* There are @more ranges now, or fewer; the limit does not matter any more. */
+static void zeroes_account(struct ram *ram, long more)
+{
+	atomic_long_add(more * RAM_RANGE_BYTES, &ram->committed);
+	WRITE_ONCE(ram->nr_zeroes, ram->nr_zeroes + more);
+}
+
+/*
+ * Is there memory for a range? Beyond the limit too, where dropping its sectors
+ * gives back more than that, or nobody could free anything at the limit.
+ */
+static blk_status_t zeroes_charge(struct ram *ram, unsigned long first,
+				  unsigned long last, bool nowait)
+{
+	blk_status_t status = ram_charge(ram, RAM_RANGE_BYTES, nowait);
+
+	if (status == BLK_STS_NOSPC && ram_frees_page(ram, first, last)) {
+		atomic_long_add(RAM_RANGE_BYTES, &ram->committed);
+		return BLK_STS_OK;
+	}
+	return status;
+}
+
 /* Let @first to @last read zero where they are not present. */
 static blk_status_t hide_locked(struct ram *ram, unsigned long first,
 				unsigned long last, bool nowait)
 {
+	/* The layer may have shrunk since the request was admitted. */
+	sector_t end = strata_layer_end(&ram->layer);
 	blk_status_t status;
 	unsigned long nr;
 
-	if (first >= ram->zero_from)
+	if (first >= min(ram->zero_from, end))
 		return BLK_STS_OK;
-	nr = merge(ram, &first, &last);
+	last = min(last, end - 1);
+	nr = zeroes_merge(ram, &first, &last);
 	if (!nr) {
-		status = ram_charge(ram, RAM_RANGE_BYTES, nowait);
+		status = zeroes_charge(ram, first, last, nowait);
 		if (status)
 			return status;
 	}
-	if (store(ram, first, last, HIDDEN, ram_gfp(nowait))) {
+	if (zeroes_store(ram, first, last, HIDDEN, ram_gfp(nowait))) {
 		if (!nr)
 			ram_uncharge(ram, RAM_RANGE_BYTES);
 		return nowait ? BLK_STS_AGAIN : BLK_STS_NOSPC;
@@ -100,33 +135,74 @@ static blk_status_t hide_locked(struct ram *ram, unsigned long first,
 blk_status_t ram_hide(struct ram *ram, sector_t first, sector_t last,
 		      bool nowait)
 {
-	blk_status_t status;
+	blk_status_t status, room = BLK_STS_OK;
 
-	if (!nowait)
-		mutex_lock(&ram->zero_lock);
-	else if (!mutex_trylock(&ram->zero_lock))
-		return BLK_STS_AGAIN;
-	status = hide_locked(ram, first, last, nowait);
-	mutex_unlock(&ram->zero_lock);
-	return status;
+	for (;;) {
+		if (!nowait)
+			mutex_lock(&ram->zero_lock);
+		else if (!mutex_trylock(&ram->zero_lock))
+			return BLK_STS_AGAIN;
+		status = hide_locked(ram, first, last, nowait);
+		mutex_unlock(&ram->zero_lock);
+		/* Once more if nothing was left: others may have made room. */
+		if (status != BLK_STS_NOSPC || room)
+			return status;
+		room = ram_make_room(ram, nowait);
+		if (room == BLK_STS_AGAIN)
+			return room;
+	}
+}
+
+/* Take the zeroes from @first to @last away. Under the zero lock. */
+static void unhide_locked(struct ram *ram, unsigned long first,
+			  unsigned long last)
+{
+	MA_STATE(mas, &ram->zeroes, first, last);
+	bool any = false;
+	long more = 0;
+
+	rcu_read_lock();
+	while (mas_find(&mas, last)) {
+		any = true;
+		/* A range can leave something on either side. */
+		more += (mas.index < first) + (mas.last > last) - 1;
+	}
+	rcu_read_unlock();
+	if (!any)
+		return;
+	zeroes_store_wait(ram, first, last, NULL);
+	zeroes_account(ram, more);
 }
 
 /* Forget the ranges from @first on: what is below shows there. May sleep. */
 void ram_unhide_from(struct ram *ram, sector_t first)
 {
-	MA_STATE(mas, &ram->zeroes, first, ULONG_MAX);
-	unsigned long nr = 0;
-
 	mutex_lock(&ram->zero_lock);
-	rcu_read_lock();
-	while (mas_find(&mas, ULONG_MAX))
-		if (mas.index >= first)
-			nr++;
-	rcu_read_unlock();
-	if (ram->nr_zeroes)
-		while (store(ram, first, ULONG_MAX, NULL, GFP_NOIO))
-			memalloc_retry_wait(GFP_NOIO);
-	ram_uncharge(ram, nr * RAM_RANGE_BYTES);
-	WRITE_ONCE(ram->nr_zeroes, ram->nr_zeroes - nr);
+	unhide_locked(ram, first, ULONG_MAX);
+	mutex_unlock(&ram->zero_lock);
+}
+
+/* Make a range of the zeroes beyond zero_from, for it to have holes. */
+static void bound_zeroes(struct ram *ram)
+{
+	unsigned long first = ram->zero_from, last = ULONG_MAX;
+	unsigned long nr = zeroes_merge(ram, &first, &last);
+
+	zeroes_store_wait(ram, first, last, HIDDEN);
+	zeroes_account(ram, 1 - (long)nr);
+	/* Whoever does not find them here any more finds the range. */
+	smp_store_release(&ram->zero_from, STRATA_SECTORS_MAX);
+}
+
+/*
+ * Let what is below show in the sectors from @first to @last that are not
+ * present, though it may take the memory of a range. May sleep.
+ */
+void ram_show(struct ram *ram, sector_t first, sector_t last)
+{
+	mutex_lock(&ram->zero_lock);
+	if (last >= ram->zero_from)
+		bound_zeroes(ram);
+	unhide_locked(ram, first, last);
 	mutex_unlock(&ram->zero_lock);
 }

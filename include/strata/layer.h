@@ -90,7 +90,7 @@ struct strata_fill {
 /**
  * struct strata_layer_io - one step of a request at one layer
  * @layer: the layer
- * @opf: the operation of the guest's bio and its REQ_FUA, REQ_SYNC and
+ * @opf: the operation of the guest's bio, REQ_SYNC, REQ_FUA of a write and
  *	REQ_NOUNMAP. Never REQ_NOWAIT: whoever may not wait is not asked to
  * @sector: first sector, of the layered disk
  * @sectors: how many. write_begin may lower it, to what one reservation covers;
@@ -165,8 +165,15 @@ static inline void strata_layer_io_end(struct strata_layer_io *io,
  *	@run. HERE: they have been copied to @bio, which is advanced past them.
  *	Takes no lock
  * @write_now: store all of @bio, which is left as it is. BLK_STS_NOSPC without
- *	memory. BLK_STS_AGAIN with nothing changed, if it may not sleep
+ *	memory, BLK_STS_AGAIN if it may not sleep: then as a rule with nothing
+ *	changed, but with the first part stored if another request has taken
+ *	away the room in between. Who submits the bio again does not care
  * @unmap_now: as unmap
+ * @forget_now: what is below was written or unmapped, and write_now or unmap_now
+ *	had ended BLK_STS_NOSPC for the same sectors: be without them, that what
+ *	is below shows, and let no insert_absent store what was read before.
+ *	Never fails, may sleep. NULL: the layer fails writes when it is full,
+ *	though they go on to what is below
  *
  * A layer in two phases. Task context, may sleep for memory, but answers what
  * needs I/O later:
@@ -192,7 +199,7 @@ static inline void strata_layer_io_end(struct strata_layer_io *io,
  * For both:
  *
  * @unmap: WRITE_ZEROES: the sectors read zero from now on and hide what is
- *	below. DISCARD: what strata_layer.unmap says. Durably with REQ_FUA
+ *	below. DISCARD: what strata_layer.unmap says
  * @insert_absent: store data that was read from below. Only for sectors that
  *	are absent still, and were neither written, unmapped nor resized away
  *	since the lookup that gave the cookie; the others are left as they are,
@@ -214,6 +221,8 @@ struct strata_layer_ops {
 	blk_status_t (*write_now)(struct strata_layer *layer, struct bio *bio);
 	blk_status_t (*unmap_now)(struct strata_layer *layer, blk_opf_t opf,
 				  sector_t sector, unsigned int sectors);
+	void (*forget_now)(struct strata_layer *layer, sector_t sector,
+			   unsigned int sectors);
 
 	int (*lookup)(struct strata_layer *layer, sector_t sector,
 		      unsigned int sectors, struct strata_run *run);
