@@ -131,6 +131,30 @@ static void write(struct kunit *test)
 	kit_expect(test, kit->disk, 20, 2, 3);
 }
 
+/* What is zeroed around a durable write is durable too. */
+static void write_fua(struct kunit *test)
+{
+	struct fake_layer *fake = make(test, test->param_value);
+	struct fake_disk *base = kit_base(test, SECTORS, 1);
+	struct kit *kit = kit_new(test, &(struct kit_config) {
+		LAYERS(FAKE(fake), DISK(base)) });
+	void *buf = fake_buffer(test, SZ_2K, 4, 2);
+	unsigned int zeroes, flushes;
+
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_FUA, 4,
+				      buf, SZ_2K), BLK_STS_OK);
+	kit_expect(test, kit->disk, 4, 4, 2);
+	if (!fake->store)
+		return;
+	zeroes = fake_disk_count(fake->store, REQ_OP_WRITE_ZEROES);
+	flushes = fake_disk_count(fake->store, REQ_OP_FLUSH);
+	KUNIT_EXPECT_EQ(test, zeroes, 2);
+	KUNIT_EXPECT_EQ(test, flushes, 2);
+	kit_write(test, kit->disk, 20, 4, 2);
+	KUNIT_EXPECT_EQ(test, fake_disk_count(fake->store, REQ_OP_FLUSH),
+			flushes);
+}
+
 /* The guest is told when the sectors are present, not before. */
 static void write_order(struct kunit *test)
 {
@@ -329,6 +353,7 @@ static struct kunit_case async_cases[] = {
 	KUNIT_CASE_PARAM(read, way_gen_params),
 	KUNIT_CASE_PARAM(read_two, way_gen_params),
 	KUNIT_CASE_PARAM(write, way_gen_params),
+	KUNIT_CASE_PARAM(write_fua, way_gen_params),
 	KUNIT_CASE_PARAM(write_order, way_gen_params),
 	KUNIT_CASE_PARAM(write_errors, way_gen_params),
 	KUNIT_CASE_PARAM(read_errors, way_gen_params),

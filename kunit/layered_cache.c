@@ -132,6 +132,104 @@ static void full(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kit_committed(kit, 1), SZ_8K);
 }
 
+/* What was read does not keep anybody from writing. */
+static void full_then_write(struct kunit *test)
+{
+	struct fake_disk *base = kit_base(test, 256, 1);
+	struct kit *kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(.read_cache = true, .limit = SZ_16K), DISK(base)) });
+
+	kit_expect(test, kit->disk, 0, 256, 1);
+	KUNIT_EXPECT_EQ(test, kit_committed(kit, 0), SZ_16K);
+	kit_write(test, kit->disk, 100, 12, 2);
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 200, 1),
+			BLK_STS_OK);
+	kit_expect(test, kit->disk, 0, 100, 1);
+	kit_expect(test, kit->disk, 100, 12, 2);
+	kit_expect(test, kit->disk, 112, 88, 1);
+	kit_expect(test, kit->disk, 200, 1, 0);
+	kit_expect(test, kit->disk, 201, 55, 1);
+}
+
+/* A cache that is full of what was written writes past itself. */
+static void full_through(struct kunit *test)
+{
+	struct fake_disk *base = kit_base(test, 256, 1);
+	struct kit *kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(.write_through = true),
+		       RAM(.read_cache = true, .write_through = true,
+			   .limit = SZ_16K),
+		       DISK(base)) });
+	void *buf = fake_buffer(test, SZ_4K, 64, 3);
+	void *got = fake_buffer(test, SZ_4K, 64, 0);
+
+	kit_write(test, kit->disk, 0, 256, 2);
+	kit_expect(test, kit->disk, 0, 256, 2);
+	kit_expect(test, base->disk, 0, 256, 2);
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE | REQ_NOWAIT |
+				      REQ_FUA, 64, buf, SZ_4K), BLK_STS_OK);
+	fake_disk_peek(base, 64, got, SZ_4K);
+	KIT_EXPECT_SAME(test, got, buf, SZ_4K);
+	KUNIT_EXPECT_LE(test, kit_committed(kit, 1), SZ_16K);
+
+	/* What the disk says is what happened. */
+	fake_disk_fail(base, &(struct fake_error) {
+		.op = REQ_OP_WRITE, .nr = 256, .status = BLK_STS_NOSPC, .times = 1 });
+	EXPECT_SAME_STS(test, fake_rw(test, kit->disk, REQ_OP_WRITE, 64, buf,
+				      SZ_4K), BLK_STS_NOSPC);
+
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 100, 1),
+			BLK_STS_OK);
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_WRITE_ZEROES,
+					 102, 1), BLK_STS_OK);
+	kit_expect(test, kit->disk, 99, 1, 2);
+	kit_expect(test, kit->disk, 100, 1, 0);
+	kit_expect(test, kit->disk, 101, 1, 2);
+	kit_expect(test, kit->disk, 102, 1, 0);
+	kit_expect(test, kit->disk, 103, 1, 2);
+	kit_expect(test, base->disk, 100, 1, 0);
+}
+
+/* Zeroes that the cache has hide nothing that is written past it. */
+static void full_hidden(struct kunit *test)
+{
+	struct fake_disk *base = kit_base(test, 256, 1);
+	struct kit *kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(.write_through = true,
+			   .limit = PAGE_SIZE + RAM_RANGE_BYTES),
+		       DISK(base)) });
+
+	EXPECT_SAME_STS(test, fake_range(test, kit->disk, REQ_OP_DISCARD, 96, 32),
+			BLK_STS_OK);
+	kit_write(test, kit->disk, 0, 8, 2);
+	kit_write(test, kit->disk, 100, 8, 2);
+	kit_expect(test, kit->disk, 96, 4, 0);
+	kit_expect(test, kit->disk, 100, 8, 2);
+	kit_expect(test, kit->disk, 108, 20, 0);
+	kit_expect(test, kit->disk, 128, 8, 1);
+	kit_write(test, kit->disk, 90, 10, 3);
+	kit_write(test, kit->disk, 120, 10, 3);
+	kit_expect(test, kit->disk, 90, 10, 3);
+	kit_expect(test, kit->disk, 108, 12, 0);
+	kit_expect(test, kit->disk, 120, 10, 3);
+	KUNIT_EXPECT_EQ(test, to_ram(kit->layers[0])->nr_zeroes, 1);
+
+	/* Nor do those beyond the end that the layer once had. */
+	kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(.size = SZ_64K, .write_through = true,
+			   .limit = PAGE_SIZE),
+		       RAM(.size = SZ_128K)) });
+	kit_write(test, kit->disk, 0, 8, 2);
+	KUNIT_EXPECT_EQ(test, strata_layer_resize(kit->layers[0], 64,
+						  &kit->desc), 0);
+	KUNIT_EXPECT_EQ(test, strata_layer_resize(kit->layers[0], 256,
+						  &kit->desc), 0);
+	kit_write(test, kit->disk, 100, 8, 2);
+	kit_expect(test, kit->disk, 60, 40, 0);
+	kit_expect(test, kit->disk, 100, 8, 2);
+	kit_expect(test, kit->disk, 108, 148, 0);
+}
+
 /* A read error is the guest's, and nothing is cached. */
 static void error(struct kunit *test)
 {
@@ -207,6 +305,39 @@ static void races(struct kunit *test)
 	kit_write(test, base->disk, 100, 28, 3);
 	kit_expect(test, kit->disk, 96, 4, 1);
 	kit_expect(test, kit->disk, 100, 28, 3);
+}
+
+/* A write past the cache, while a read puts what was there before into it. */
+static void full_races(struct kunit *test)
+{
+	struct fake_disk *base = kit_base(test, 128, 1);
+	struct kit *kit = kit_new(test, &(struct kit_config) {
+		LAYERS(RAM(.read_cache = true, .write_through = true,
+			   .limit = SZ_4K),
+		       DISK(base)) });
+	void *data = fake_buffer(test, SZ_8K, 96, 2);
+	void *buf = fake_buffer(test, SZ_8K, 0, 0);
+	struct fake_bio *write, *read;
+
+	kit_write(test, kit->disk, 0, 8, 2);
+	write = fake_bio_new(test, REQ_OP_WRITE, 96, data, SZ_8K);
+	fake_disk_ends(base, FAKE_HELD, 0);
+	fake_bio_submit(write, NULL, kit->disk);
+	KUNIT_ASSERT_TRUE(test, fake_disk_wait_pending(base, 1));
+	/* There is room again before the write has reached the disk. */
+	WRITE_ONCE(to_ram(kit->layers[0])->limit, SZ_1M);
+	read = fake_bio_new(test, REQ_OP_READ, 96, buf, SZ_8K);
+	fake_bio_submit(read, NULL, kit->disk);
+	KUNIT_ASSERT_TRUE(test, fake_disk_wait_pending(base, 2));
+	base->lifo = true;
+	fake_disk_release(base, 1);
+	EXPECT_SAME_STS(test, fake_bio_wait(test, read), BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, kit_present(kit, 0), 24);
+	fake_disk_release(base, 1);
+	EXPECT_SAME_STS(test, fake_bio_wait(test, write), BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, kit_present(kit, 0), 8);
+	fake_disk_ends(base, FAKE_INLINE, 0);
+	kit_expect(test, kit->disk, 96, 16, 2);
 }
 
 /* A cache with a size of its own forgets what the disk below it has lost. */
@@ -290,8 +421,12 @@ static struct kunit_case cache_cases[] = {
 	KUNIT_CASE(zeroes),
 	KUNIT_CASE(two_caches),
 	KUNIT_CASE(full),
+	KUNIT_CASE(full_then_write),
+	KUNIT_CASE(full_through),
+	KUNIT_CASE(full_hidden),
 	KUNIT_CASE(error),
 	KUNIT_CASE(races),
+	KUNIT_CASE(full_races),
 	KUNIT_CASE(below_shrinks),
 	KUNIT_CASE(through),
 	KUNIT_CASE(nowait),

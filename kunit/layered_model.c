@@ -28,6 +28,7 @@ enum shape {
 	SHAPE_DIFF_SHORT,
 	SHAPE_DIFF_CACHE,
 	SHAPE_CACHE_THROUGH,
+	SHAPE_FULL_THROUGH,
 	SHAPE_OWN,
 	SHAPE_REMAP,
 	SHAPE_FAKE_CACHE,
@@ -41,6 +42,7 @@ static const char *const shape_names[] = {
 	[SHAPE_DIFF_SHORT] = "ram, shorter disk",
 	[SHAPE_DIFF_CACHE] = "ram, ram read cache, disk",
 	[SHAPE_CACHE_THROUGH] = "ram read cache through to disk",
+	[SHAPE_FULL_THROUGH] = "full ram read cache through to disk",
 	[SHAPE_OWN] = "two phases, disk",
 	[SHAPE_REMAP] = "two phases on a disk, ram, disk",
 	[SHAPE_FAKE_CACHE] = "ram, two phases read cache, disk",
@@ -110,6 +112,11 @@ static struct kit *make(struct kunit *test, enum shape shape,
 	case SHAPE_CACHE_THROUGH:
 		return kit_new(test, &(struct kit_config) {
 			LAYERS(RAM(.read_cache = true, .write_through = true),
+			       DISK(base)) });
+	case SHAPE_FULL_THROUGH:
+		return kit_new(test, &(struct kit_config) {
+			LAYERS(RAM(.read_cache = true, .write_through = true,
+				   .limit = SZ_64K),
 			       DISK(base)) });
 	case SHAPE_OWN:
 		fake = two_phases(test, false);

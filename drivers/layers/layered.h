@@ -107,6 +107,8 @@ struct layered_at {
  * @ahead: for @at
  * @caches: bit mask of the layers that the run is to be inserted into
  * @cookies: for them, by layer
+ * @into: the one of them that it is being inserted into
+ * @full: bit mask of caches that had no room for another run of the bio
  * @buf: the run's data, when it is for a cache
  * @order: of @buf
  * @bio: over @buf
@@ -117,6 +119,8 @@ struct layered_read {
 	struct layered_ahead ahead;
 	unsigned long caches;
 	u64 cookies[STRATA_MAX_LAYERS];
+	unsigned int into;
+	unsigned long full;
 	void *buf;
 	unsigned int order;
 	struct bio bio;
@@ -127,10 +131,12 @@ struct layered_read {
  * struct layered_write - the state of a write in steps
  * @layer: the layer being written
  * @done: sectors of the bio that it has
+ * @skipped: bit mask of the layers that had no room
  */
 struct layered_write {
 	unsigned int layer;
 	unsigned int done;
+	unsigned long skipped;
 };
 
 /* What became of a step. */

@@ -17,7 +17,8 @@
 static enum layered_step read_step(struct layered_req *req,
 				   struct strata_ctx *ctx);
 
-static void restart(struct layered_req *req)
+/* Look for the next run. */
+static void read_restart(struct layered_req *req)
 {
 	struct layered_at *at = &req->read.at;
 
@@ -82,12 +83,19 @@ static bool get_buf(struct layered_req *req)
 	struct layered_read *r = &req->read;
 	unsigned int bytes = min_t(unsigned int, r->at.sectors << SECTOR_SHIFT,
 				   PAGE_SIZE << FILL_ORDER);
+	const gfp_t gfp = GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN;
 	struct page *page;
 
 	if (r->buf)
 		return true;
 	r->order = get_order(bytes);
-	page = alloc_pages(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN, r->order);
+	page = alloc_pages(gfp, r->order);
+	if (!page && r->order) {
+		/* Memory is in pieces. A page at a time is slower, no more. */
+		r->order = 0;
+		bytes = PAGE_SIZE;
+		page = alloc_page(gfp);
+	}
 	if (!page)
 		return false;
 	r->buf = page_address(page);
@@ -104,7 +112,7 @@ static void note_miss(struct layered_req *req)
 {
 	struct layered_read *r = &req->read;
 
-	if (get_buf(req)) {
+	if (!test_bit(r->at.layer, &r->full) && get_buf(req)) {
 		__set_bit(r->at.layer, &r->caches);
 		r->cookies[r->at.layer] = r->at.run.cookie;
 	}
@@ -114,13 +122,19 @@ static void note_miss(struct layered_req *req)
 static enum layered_step insert_step(struct layered_req *req,
 				     struct strata_ctx *ctx);
 
-/* A cache may be full, or fail: the read has what it wants. */
+/*
+ * A cache may be full, or fail: the read has what it wants. To be full is
+ * nothing to talk about, but what is left of the bio need not be tried.
+ */
 static enum layered_step insert_done(struct layered_req *req,
 				     struct strata_ctx *ctx)
 {
 	struct strata_layer_io *io = &req->ios[0].io;
 
-	if (req->status) {
+	if (req->status == BLK_STS_NOSPC) {
+		__set_bit(req->read.into, &req->read.full);
+		req->status = BLK_STS_OK;
+	} else if (req->status) {
 		pr_warn_ratelimited("strata: %s: layer %u cannot cache sector %llu: error %d\n",
 				    req->l->disk->name, io->layer->index,
 				    io->sector,
@@ -140,6 +154,7 @@ static enum layered_step insert_step(struct layered_req *req,
 
 	if (r->caches) {
 		nr = __ffs(r->caches);
+		r->into = nr;
 		__clear_bit(nr, &r->caches);
 		io = layered_req_io(req, 0, req->l->layers[nr]);
 		io->sectors = r->at.run.sectors;
@@ -152,7 +167,7 @@ static enum layered_step insert_step(struct layered_req *req,
 	strata_copy_to_bio(req->bio, r->buf,
 			   r->at.run.sectors << SECTOR_SHIFT);
 	free_buf(r);
-	restart(req);
+	read_restart(req);
 	return LAYERED_NEXT;
 }
 
@@ -227,7 +242,7 @@ static enum layered_step read_layer(struct layered_req *req,
 	if (!sub)
 		return LAYERED_DEFER;
 	strata_sub_chain(sub, bio);
-	restart(req);
+	read_restart(req);
 	layer->ops->read(layer, &run, &sub->bio);
 	return LAYERED_NEXT;
 }
@@ -262,7 +277,7 @@ static enum layered_step direct_run(struct layered_req *req,
 			return read_layer(req, ctx);
 		break;
 	}
-	restart(req);
+	read_restart(req);
 	return LAYERED_NEXT;
 }
 
@@ -308,6 +323,6 @@ enum strata_map layered_read_req(struct strata_ctx *ctx, struct layered *l,
 	if (!req)
 		return strata_sub_failed(ctx, bio);
 	req->read.at.ahead = &req->read.ahead;
-	restart(req);
+	read_restart(req);
 	return layered_req_start(req, ctx);
 }

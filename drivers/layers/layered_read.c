@@ -51,8 +51,8 @@ static void ask_disk(struct strata_layer *layer, struct layered_at *at,
 		at->run.sectors = end - sector;
 }
 
-static int ask(struct strata_layer *layer, struct layered_at *at,
-	       struct bio *bio)
+static int ask_layer(struct strata_layer *layer, struct layered_at *at,
+		     struct bio *bio)
 {
 	sector_t sector = bio->bi_iter.bi_sector;
 	int err;
@@ -94,7 +94,7 @@ int layered_find(struct layered *l, struct layered_at *at, struct bio *bio)
 		sector_t end;
 		int err;
 
-		err = ask(layer, at, bio);
+		err = ask_layer(layer, at, bio);
 		if (unlikely(err))
 			return err;
 		at->sectors = at->run.sectors;

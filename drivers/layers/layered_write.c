@@ -8,10 +8,11 @@
  */
 #include "layered.h"
 
-static enum strata_map start(struct strata_ctx *ctx, struct layered *l,
-			     struct bio *bio,
-			     enum layered_step (*step)(struct layered_req *req,
-						       struct strata_ctx *ctx))
+/* Begin a request in steps. */
+static enum strata_map
+write_start(struct strata_ctx *ctx, struct layered *l, struct bio *bio,
+	    enum layered_step (*step)(struct layered_req *req,
+				      struct strata_ctx *ctx))
 {
 	struct layered_req *req = layered_req_alloc(l, bio, ctx);
 
@@ -19,6 +20,44 @@ static enum strata_map start(struct strata_ctx *ctx, struct layered *l,
 		return strata_sub_failed(ctx, bio);
 	req->step = step;
 	return layered_req_start(req, ctx);
+}
+
+/*
+ * A cache that is full need not fail a write that goes on to what is below: it
+ * can do without.
+ */
+static bool can_skip(const struct strata_layer *layer, blk_status_t status)
+{
+	return status == BLK_STS_NOSPC && layer->write_through &&
+	       layer->ops->forget_now;
+}
+
+static blk_status_t skip_full(struct layered_req *req,
+			      const struct strata_layer *layer,
+			      blk_status_t status)
+{
+	if (!can_skip(layer, status))
+		return status;
+	__set_bit(req->write.layer, &req->write.skipped);
+	return BLK_STS_OK;
+}
+
+/*
+ * End a write. Now that what is below has it, or may have, layers that were
+ * skipped forget what they had, and what reads in between have put there.
+ */
+static enum layered_step write_finish(struct layered_req *req)
+{
+	const struct bio *bio = req->bio;
+	unsigned int nr;
+
+	for_each_set_bit(nr, &req->write.skipped, req->l->nr_written) {
+		struct strata_layer *layer = req->l->layers[nr];
+
+		layer->ops->forget_now(layer, bio->bi_iter.bi_sector,
+				       bio_sectors(bio));
+	}
+	return layered_req_end(req, req->status);
 }
 
 /* Pass the bio on to a disk at the end of the path, or a clone before it. */
@@ -29,7 +68,7 @@ static enum layered_step to_disk(struct layered_req *req,
 	struct layered *l = req->l;
 	struct strata_sub *sub;
 
-	if (req->write.layer == l->nr_written - 1)
+	if (req->write.layer == l->nr_written - 1 && !req->write.skipped)
 		return layered_req_pass(req, ctx, disk);
 	sub = strata_sub_clone(LAYERED_CTX(ctx), l->disk, req->bio);
 	if (!sub)
@@ -49,7 +88,7 @@ static enum layered_step write_ended(struct layered_req *req,
 	struct layered_write *w = &req->write;
 
 	if (req->status)
-		return layered_req_end(req, req->status);
+		return write_finish(req);
 	w->done += req->ios[0].io.sectors;
 	if (w->done == bio_sectors(req->bio)) {
 		w->done = 0;
@@ -97,7 +136,8 @@ static void write_fill(struct layered_req *req, struct strata_disk *disk,
 	if (!fill->sectors)
 		return;
 	sub = strata_sub_alloc(&none, req->l->disk,
-			       REQ_OP_WRITE_ZEROES | REQ_NOUNMAP, 0);
+			       REQ_OP_WRITE_ZEROES | REQ_NOUNMAP |
+			       (req->bio->bi_opf & REQ_FUA), 0);
 	sub->bio.bi_iter.bi_sector = fill->sector;
 	sub->bio.bi_iter.bi_size = fill->sectors << SECTOR_SHIFT;
 	layered_req_sub(req, sub);
@@ -115,7 +155,7 @@ static enum layered_step write_begun(struct layered_req *req,
 	unsigned int left = bio_sectors(req->bio) - req->write.done;
 
 	if (req->status)
-		return layered_req_end(req, req->status);
+		return write_finish(req);
 	if (ctx)
 		return LAYERED_DEFER;
 	if (WARN_ON_ONCE(!io->sectors || io->sectors > left)) {
@@ -160,9 +200,22 @@ static enum layered_step write_step(struct layered_req *req,
 			return to_disk(req, ctx, layer->disk);
 		if (!layer->ops->write_now)
 			return write_begin(req, layer);
-		req->status = layer->ops->write_now(layer, req->bio);
+		req->status = skip_full(req, layer,
+					layer->ops->write_now(layer, req->bio));
 	}
-	return layered_req_end(req, req->status);
+	return write_finish(req);
+}
+
+/* A layer in memory could not. From the top once more, if that is of use. */
+static noinline enum strata_map
+plain_failed(struct strata_ctx *ctx, struct layered *l, struct bio *bio,
+	     blk_status_t status, unsigned int nr,
+	     enum layered_step (*step)(struct layered_req *req,
+				       struct strata_ctx *ctx))
+{
+	if (can_skip(l->layers[nr], status))
+		return write_start(ctx, l, bio, step);
+	return strata_end(bio, status);
 }
 
 /**
@@ -176,22 +229,24 @@ static enum layered_step write_step(struct layered_req *req,
 enum strata_map layered_write(struct strata_ctx *ctx, struct layered *l,
 			      struct bio *bio)
 {
-	blk_status_t status = BLK_STS_OK;
+	blk_status_t status;
 	unsigned int i;
 
 	if (unlikely(!l->plain_write))
-		return start(ctx, l, bio, write_step);
+		return write_start(ctx, l, bio, write_step);
 
-	for (i = 0; i < l->nr_written && !status; i++) {
+	for (i = 0; i < l->nr_written; i++) {
 		struct strata_layer *layer = l->layers[i];
 
 		if (layer->disk)
 			return strata_remap(ctx, layer->disk);
 		status = layer->ops->write_now(layer, bio);
+		if (unlikely(status))
+			return plain_failed(ctx, l, bio, status, i, write_step);
 		/* Too late to end BLK_STS_AGAIN. */
 		bio->bi_opf &= ~REQ_NOWAIT;
 	}
-	return strata_end(bio, status);
+	return strata_end(bio, BLK_STS_OK);
 }
 
 static enum layered_step unmap_step(struct layered_req *req,
@@ -199,6 +254,7 @@ static enum layered_step unmap_step(struct layered_req *req,
 {
 	struct layered *l = req->l;
 	struct bio *bio = req->bio;
+	blk_status_t status;
 
 	for (; !req->status; req->write.layer++) {
 		struct strata_layer *layer;
@@ -213,11 +269,12 @@ static enum layered_step unmap_step(struct layered_req *req,
 			layer->ops->unmap(layered_req_io(req, 0, layer));
 			return LAYERED_NEXT;
 		}
-		req->status = layer->ops->unmap_now(layer, bio->bi_opf,
-						    bio->bi_iter.bi_sector,
-						    bio_sectors(bio));
+		status = layer->ops->unmap_now(layer, bio->bi_opf,
+					       bio->bi_iter.bi_sector,
+					       bio_sectors(bio));
+		req->status = skip_full(req, layer, status);
 	}
-	return layered_req_end(req, req->status);
+	return write_finish(req);
 }
 
 /**
@@ -231,13 +288,13 @@ static enum layered_step unmap_step(struct layered_req *req,
 enum strata_map layered_unmap(struct strata_ctx *ctx, struct layered *l,
 			      struct bio *bio)
 {
-	blk_status_t status = BLK_STS_OK;
+	blk_status_t status;
 	unsigned int i;
 
 	if (!l->plain_write)
-		return start(ctx, l, bio, unmap_step);
+		return write_start(ctx, l, bio, unmap_step);
 
-	for (i = 0; i < l->nr_written && !status; i++) {
+	for (i = 0; i < l->nr_written; i++) {
 		struct strata_layer *layer = l->layers[i];
 
 		if (layer->disk)
@@ -245,9 +302,11 @@ enum strata_map layered_unmap(struct strata_ctx *ctx, struct layered *l,
 		status = layer->ops->unmap_now(layer, bio->bi_opf,
 					       bio->bi_iter.bi_sector,
 					       bio_sectors(bio));
+		if (status)
+			return plain_failed(ctx, l, bio, status, i, unmap_step);
 		bio->bi_opf &= ~REQ_NOWAIT;
 	}
-	return strata_end(bio, status);
+	return strata_end(bio, BLK_STS_OK);
 }
 
 static enum layered_step flush_done(struct layered_req *req,
@@ -300,9 +359,9 @@ enum strata_map layered_flush(struct strata_ctx *ctx, struct layered *l,
 	if (!l->nr_flush)
 		return strata_end(bio, BLK_STS_OK);
 	if (l->nr_flush > 1)
-		return start(ctx, l, bio, flush_step);
+		return write_start(ctx, l, bio, flush_step);
 	for (i = 0; i < l->nr_written; i++)
 		if (l->layers[i]->disk)
 			return strata_remap(ctx, l->layers[i]->disk);
-	return start(ctx, l, bio, flush_step);
+	return write_start(ctx, l, bio, flush_step);
 }

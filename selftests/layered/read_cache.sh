@@ -60,3 +60,30 @@ counts() {
 
 cache 512
 cache 4096
+
+# A full cache keeps nobody from writing, and from freeing what was written.
+full() {
+	local dev ram=disks/layered.full/0.ram state=$TMPDIR/state.full
+	must mkloop base 8M
+	cleanup rm -f "$state"
+	must model -f -S "$state" "$base"
+	must strata_mkdisk blockdev.full "path=$base"
+	must strata_mkdisk layered.full
+	must mkchild "$ram" read_cache=1 limit=1M
+	must mkchild disks/layered.full/1.disk disk@disks/blockdev.full
+	must show dev full disks/layered.full
+	write() { dd if=/dev/urandom of="$dev" oflag=direct bs=64K conv=notrunc status=none "$@"; }
+
+	ok_if "full: the whole disk is right" model -v -S "$state" "$dev"
+	is "full: as much is cached as may be" 1048576 "$(strata_get "$ram" committed)"
+	ok_if "full: what is written takes its place" write count=16 seek=16
+	is "full: and no more" 1048576 "$(strata_get "$ram" committed)"
+	expect_errno ENOSPC "full: of what is written" write count=1 seek=64
+	ok_if "full: a discard frees it" blkdiscard -o 1M -l 512K "$dev"
+	ok_if "full: for something else" write count=7 seek=64
+	ok_if "full: zeroes free it too" blkdiscard -z "$dev"
+	is "full: all of it" 64 "$(strata_get "$ram" committed)"
+	ok_if "full: the base has not changed" model -v -S "$state" "$base"
+}
+
+full

@@ -38,3 +38,16 @@ must strata_enable frontends/block.w
 dev=/dev/$(strata_get frontends/block.w device)
 ok_if "write what fits below" dd if=/dev/urandom of="$dev" oflag=direct bs=64K count=16 conv=notrunc status=none
 expect_errno ENOSPC "no space below" dd if=/dev/urandom of="$dev" oflag=direct bs=64K count=1 seek=20 conv=notrunc status=none
+
+# A cache much smaller than the disk: what finds no room is below alone
+must strata_disable frontends/block.w
+must strata_remove disks/layered.w/1.disk
+must mkchild disks/layered.w/1.disk disk@disks/blockdev.b
+must strata_set disks/layered.w/0.ram limit=1M read_cache=1
+must strata_enable frontends/block.w
+dev=/dev/$(strata_get frontends/block.w device)
+rm -f "$state"
+ok_if "write all of it" model -f -S "$state" "$dev"
+ok_if "random I/O past a full cache" model -n "$(pick 4000 2000)" -u ignored -S "$state" "$dev"
+ok_if "all of that is on the device below" model -v -S "$state" "$base"
+ok_if "and no more in memory than may be" test "$(strata_get disks/layered.w/0.ram committed)" -le 1048576
