@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs in the VM: run.sh [NAME]... runs selftests/<area>/<name>.sh whose path contains a
-# NAME (all without), as nested KTAP. After each, nothing of strata may be left, every
-# module must unload and the kernel must not have complained.
+# Runs in the VM: run.sh [--part K/N] [NAME]... runs selftests/<area>/<name>.sh whose path
+# contains a NAME (all without), as nested KTAP; of those, with --part, every Nth from the
+# Kth on. After each, nothing of strata may be left, every module must unload and the
+# kernel must not have complained.
 # shellcheck disable=SC2031 # lib.sh is sourced in a subshell on purpose
 set -u
 cd "$(dirname "$0")" || exit
@@ -120,10 +121,16 @@ $left}"
 	esac
 }
 
-tests=()
+part=1 parts=1
+if [ "${1:-}" = --part ]; then
+	part=${2%/*} parts=${2#*/}
+	shift 2
+fi
+tests=() matched=0
 for test in */*.sh; do
 	case $test in vm/* | bench/* | demo/*) continue ;; esac
-	[ ! -x "$test" ] || ! selected "$test" "$@" || tests+=("${test%.sh}")
+	[ -x "$test" ] && selected "$test" "$@" || continue
+	[ $((matched++ % parts)) != $((part - 1)) ] || tests+=("${test%.sh}")
 done
 [ ${#tests[@]} -gt 0 ] || { echo "no test matches: $*" >&2; exit 1; }
 

@@ -80,6 +80,7 @@ strata_disable frontends/block.one
 strata_disable frontends/block.two
 
 # Sharing a disk does not share what it is built on.
+must strata_disable disks/file.writer
 must strata_mkdisk file.below "path=$image"
 for i in 1 2; do
 	must strata_mkdisk layered.share$i shared=1

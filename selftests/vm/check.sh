@@ -25,7 +25,7 @@ part() {
 }
 
 gate=$top/selftests/bench/gate.sh
-parts=(lint kunit selftests-stock selftests-lab)
+parts=(lint kunit selftests-stock selftests-lab-1 selftests-lab-2)
 [ ! -x "$gate" ] || parts+=(gate)
 
 progress "packages"
@@ -39,12 +39,13 @@ done
 
 lane_lab() {
 	part kunit "$vm/kunit.sh"
-	part selftests-lab "$vm/selftests.sh" lab
+	part selftests-lab-1 "$vm/selftests.sh" lab --part 1/2
 }
 lane_stock() {
 	part lint "$vm/lint.sh"
 	part selftests-stock "$vm/selftests.sh" stock
 	[ ! -x "$gate" ] || part gate "$vm/report.sh" gate "$gate"
+	part selftests-lab-2 "$vm/selftests.sh" lab --part 2/2
 }
 lane_lab &
 lane=$!

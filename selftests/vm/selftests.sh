@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# selftests.sh stock|lab [NAME]...: build, boot, run the tests whose path contains a NAME.
+# selftests.sh stock|lab [--part K/N] [NAME]...: build, boot, run the tests whose path
+# contains a NAME, or a part of them.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-kernel=${1:?usage: selftests.sh stock|lab [NAME]...}
+kernel=${1:?usage: selftests.sh stock|lab [--part K/N] [NAME]...}
 shift
+name=selftests-$kernel
+[ "${1:-}" != --part ] || name+=-${2%/*}
 "$vm/deps.sh"
 "$vm/build.sh" "$kernel" >/dev/null
 # Each test has its own limit; this one is for a VM that is stuck.
-"$vm/report.sh" "selftests-$kernel" "$vm/boot.sh" --kernel "$kernel" --timeout 3000 \
+"$vm/report.sh" "$name" "$vm/boot.sh" --kernel "$kernel" --timeout 3000 \
 	-- selftests/run.sh "$@"
