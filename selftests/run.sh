@@ -129,7 +129,7 @@ fi
 tests=() matched=0
 for test in */*.sh; do
 	case $test in vm/* | bench/* | demo/*) continue ;; esac
-	[ -x "$test" ] && selected "$test" "$@" || continue
+	{ [ -x "$test" ] && selected "$test" "$@"; } || continue
 	[ $((matched++ % parts)) != $((part - 1)) ] || tests+=("${test%.sh}")
 done
 [ ${#tests[@]} -gt 0 ] || { echo "no test matches: $*" >&2; exit 1; }
