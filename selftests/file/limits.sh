@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What goes wrong underneath: files that shrink, file systems that are full or frozen.
-# timeout: 200
+# timeout: 300
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/fs.sh"
 require_cmd mkfs.ext4 fsfreeze
