@@ -573,7 +573,9 @@ static void starve_pool(mempool_t *pool, mempool_alloc_t *alloc)
 static void starve_set(struct bio_set *bios, mempool_alloc_t *alloc)
 {
 	starve_pool(&bios->bio_pool, alloc);
-	starve_pool(&bios->bvec_pool, alloc);
+	/* The core's own bios have no bvecs. */
+	if (mempool_initialized(&bios->bvec_pool))
+		starve_pool(&bios->bvec_pool, alloc);
 }
 
 /**

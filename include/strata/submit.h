@@ -111,6 +111,7 @@ static inline void strata_submit_bio(struct strata_nexus *nexus,
  * has queued, and those that the block layer keeps until submit_bio() returns.
  *
  * Context: in a map.
+ * Return: true when that would not be waiting for this task itself.
  */
 static inline bool strata_may_wait(const struct strata_ctx *ctx)
 {

@@ -55,7 +55,9 @@ for direct in 1 0; do
 	# A hard limit has no patience with pages that are written twice: with direct=0, as
 	# with a buffered loop device, it would kill.
 	echo max | tee $group/memory.max >$group/memory.high
-	echo 24M >$group/memory.$([ $direct = 1 ] && echo max || echo high)
+	limit=high
+	[ $direct = 0 ] || limit=max
+	echo 24M >$group/memory.$limit
 	must mkfile t "$dir/image" direct=$direct
 	must mkfs_quietly ext4 "$blockdev"
 	must mount "$blockdev" "$upper"
