@@ -291,16 +291,24 @@ static int node_attach_below(struct strata_node *node)
 }
 
 /*
- * Reservations go through a disk that passes bios on as they are. Nobody asks
- * for the guest's nexus at one that makes bios of its own, or of several.
+ * Reservations go through a disk that passes bios on as they are. One that makes
+ * bios of its own, or of several, or whose own reservations are what its guests
+ * are asked about, would get past those below.
  */
 static int node_stack_pr(struct strata_node *node)
 {
 	struct strata_disk *disk = disk_of(node);
 	struct strata_pr *pr = node->below ? node->below->disk->pr : NULL;
 
-	if (!pr || disk->node->type->pr == STRATA_PR_OWN)
+	if (!pr)
 		return 0;
+	if (node->type->pr == STRATA_PR_OWN) {
+		if (!strata_pr_enforces(pr))
+			return 0;
+		return strata_fail(node->desc, -EINVAL,
+				   "%s has reservations of its own",
+				   node->below->disk->name);
+	}
 	if (!node->disk || node->type->pr == STRATA_PR_NONE)
 		return strata_fail(node->desc, -EINVAL,
 				   "%s has reservations, which %s cannot keep; put prwrap above it instead",

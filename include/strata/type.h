@@ -46,7 +46,8 @@ enum strata_link {
  * @STRATA_PR_NONE: they have none, and may not use a disk that has some
  * @STRATA_PR_FORWARD: they have those of the disk that they link to; the core
  *	sees to it
- * @STRATA_PR_OWN: create makes them, for all nexuses, and sets disk->pr
+ * @STRATA_PR_OWN: create makes them, for all nexuses, and sets disk->pr; below
+ *	there may be only such as the device enforces
  */
 enum strata_pr_role {
 	STRATA_PR_NONE,
