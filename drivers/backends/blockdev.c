@@ -18,16 +18,26 @@
 #include <strata/submit.h>
 #include <strata/type.h>
 #include <strata/uevent.h>
+#include "blockdev.h"
 
+/**
+ * struct blockdev_desc - the description
+ * @desc: the core's part
+ * @path: the device
+ * @pr: pass reservations through to it
+ */
 struct blockdev_desc {
 	struct strata_desc desc;
 	char *path;
+	bool pr;
 };
 
 /**
  * struct blockdev_dev - a block device that is open
  * @entry: in devs
  * @opens: how many struct blockdev_open there are; under devs_lock
+ * @alone: there may be but one, as the device's reservations are passed
+ *	through; under devs_lock
  * @watch: the device's uevents
  * @resize: publishes the device's size
  * @gone: tells all users that the device is dead
@@ -38,6 +48,7 @@ struct blockdev_desc {
 struct blockdev_dev {
 	struct list_head entry;
 	unsigned int opens;
+	bool alone;
 	struct strata_uevent_watch watch;
 	struct work_struct resize;
 	struct work_struct gone;
@@ -51,6 +62,7 @@ struct blockdev_dev {
  * @claim: the claim on the device
  * @dev: the device
  * @file: the exclusive open
+ * @pr: the device's reservations, where they are passed through
  * @disk: the live disk, while on the list
  * @entry: in @dev->users
  */
@@ -58,6 +70,7 @@ struct blockdev_open {
 	struct strata_path_claim *claim;
 	struct blockdev_dev *dev;
 	struct file *file;
+	struct blockdev_pr pr;
 	struct strata_disk *disk;
 	struct list_head entry;
 };
@@ -176,7 +189,8 @@ static struct blockdev_dev *dev_new(dev_t devt)
 	return dev;
 }
 
-static struct blockdev_dev *dev_get(dev_t devt)
+/* -EBUSY when it is open, and one of the users wants it @alone. */
+static struct blockdev_dev *dev_get(dev_t devt, bool alone)
 {
 	struct blockdev_dev *dev;
 
@@ -184,8 +198,12 @@ static struct blockdev_dev *dev_get(dev_t devt)
 	dev = dev_find(devt);
 	if (!dev)
 		dev = dev_new(devt);
-	if (!IS_ERR(dev))
+	else if (alone || dev->alone)
+		dev = ERR_PTR(-EBUSY);
+	if (!IS_ERR(dev)) {
 		dev->opens++;
+		dev->alone = alone;
+	}
 	mutex_unlock(&devs_lock);
 	return dev;
 }
@@ -290,9 +308,20 @@ static int open_file(struct strata_node *node, struct blockdev_open *open,
 	return 0;
 }
 
+static int fail_dev(struct strata_desc *desc, int err, const char *path)
+{
+	if (err == -EBUSY)
+		return strata_fail(desc, err,
+				   "%s passes reservations through for one disk alone; put prwrap above that",
+				   path);
+	return strata_fail(desc, err, "cannot listen to uevents: error %d",
+			   -err);
+}
+
 static int open_dev(struct strata_node *node, struct blockdev_open *open)
 {
 	const char *path = to_blockdev_desc(node->desc)->path;
+	bool pr = to_blockdev_desc(node->desc)->pr;
 	dev_t devt;
 	int err;
 
@@ -306,16 +335,21 @@ static int open_dev(struct strata_node *node, struct blockdev_open *open)
 	if (IS_ERR(open->claim))
 		return PTR_ERR(open->claim);
 
-	open->dev = dev_get(devt);
+	open->dev = dev_get(devt, pr);
 	if (IS_ERR(open->dev)) {
-		err = strata_fail(node->desc, PTR_ERR(open->dev),
-				  "cannot listen to uevents: error %ld",
-				  -PTR_ERR(open->dev));
+		err = fail_dev(node->desc, PTR_ERR(open->dev), path);
 		goto unclaim;
 	}
 	err = open_file(node, open, path);
+	if (err)
+		goto put;
+	if (pr)
+		err = blockdev_pr_init(&open->pr, file_bdev(open->file),
+				       node->desc);
 	if (!err)
 		return 0;
+	bdev_fput(open->file);
+put:
 	dev_put(open->dev);
 unclaim:
 	strata_path_unclaim(open->claim);
@@ -379,6 +413,8 @@ static int blockdev_create(struct strata_node *node)
 	disk->private = bdev;
 	disk->read_only = !strata_node_writable(node);
 	set_limits(disk, bdev);
+	if (open->pr.bdev)
+		disk->pr = &open->pr.pr;
 
 	/* From here on resize_work() and gone_work() find the disk. */
 	mutex_lock(&open->dev->lock);
@@ -501,10 +537,31 @@ static void blockdev_desc_release(struct strata_desc *desc)
 	kfree(to_blockdev_desc(desc)->path);
 }
 
+/* One of two words, as a kind of attribute. */
+static ssize_t strata_show_pr(const bool *field, char *page)
+{
+	return sysfs_emit(page, "%s\n", READ_ONCE(*field) ? "passthrough" :
+							    "none");
+}
+
+static int strata_parse_pr(struct strata_desc *desc, const char *page,
+			   size_t count, bool *field)
+{
+	bool passthrough = sysfs_streq(page, "passthrough");
+
+	if (!passthrough && !sysfs_streq(page, "none"))
+		return strata_fail(desc, -EINVAL,
+				   "the value is none or passthrough");
+	WRITE_ONCE(*field, passthrough);
+	return 0;
+}
+
 STRATA_ATTR(blockdev, struct blockdev_desc, path, str);
+STRATA_ATTR(blockdev, struct blockdev_desc, pr, pr);
 
 static struct configfs_attribute *blockdev_attrs[] = {
 	&blockdev_attr_path,
+	&blockdev_attr_pr,
 	NULL
 };
 

@@ -45,7 +45,7 @@ struct strata_node *strata_resolve(struct strata_desc *desc,
 				   enum strata_claim claim,
 				   struct strata_desc *asker);
 void strata_node_put(struct strata_node *node);
-enum strata_claim strata_desc_claim(const struct strata_desc *desc,
+enum strata_claim strata_node_claim(const struct strata_node *node,
 				    enum strata_claim wanted);
 int strata_disk_hold(struct strata_desc *desc);
 int strata_disk_drop(struct strata_desc *desc);
@@ -56,8 +56,9 @@ int strata_frontend_disable(struct strata_desc *desc, bool force);
 
 /* handle.c */
 bool strata_claims_agree(enum strata_claim a, enum strata_claim b);
-void strata_fail_handle(struct strata_desc *consumer, struct strata_desc *desc,
-			int err, const char *other);
+void strata_fail_handle(struct strata_desc *consumer,
+			const struct strata_disk *disk, int err,
+			const char *other);
 const char *strata_claim_words(enum strata_claim claim);
 
 /* submit.c */

@@ -2,6 +2,7 @@
 /* Handles: claims on live disks, admission, freeze and drain. */
 #include <linux/export.h>
 #include <linux/slab.h>
+#include <strata/pr.h>
 #include "core.h"
 
 bool strata_claims_agree(enum strata_claim a, enum strata_claim b)
@@ -63,13 +64,20 @@ static void handle_free(struct strata_handle *handle)
 static struct strata_handle *find_conflict(struct strata_disk *disk,
 					   enum strata_claim claim)
 {
+	bool alone = disk->pr && disk->pr->single_nexus;
 	struct strata_handle *h;
 
 	lockdep_assert_held(&disk->users_lock);
 	list_for_each_entry(h, &disk->users, node)
-		if (!strata_claims_agree(h->claim, claim))
+		if (alone || !strata_claims_agree(h->claim, claim))
 			return h;
 	return NULL;
+}
+
+/* Only a frontend issues bios of its own; those of a disk above have a nexus. */
+static struct strata_pr *handle_pr(const struct strata_handle *handle)
+{
+	return handle->above ? NULL : handle->disk->pr;
 }
 
 /**
@@ -84,7 +92,7 @@ static struct strata_handle *find_conflict(struct strata_disk *disk,
  *	on -EBUSY
  *
  * Context: process context.
- * Return: the handle or an ERR_PTR: -EBUSY, -ENOMEM.
+ * Return: the handle or an ERR_PTR: -EBUSY, -ENOMEM, -ENAMETOOLONG.
  */
 struct strata_handle *strata_handle_attach(struct strata_disk *disk,
 					   const char *name,
@@ -96,6 +104,7 @@ struct strata_handle *strata_handle_attach(struct strata_disk *disk,
 {
 	struct strata_handle *handle = handle_alloc(name);
 	struct strata_handle *conflict;
+	int err;
 
 	if (!handle)
 		return ERR_PTR(-ENOMEM);
@@ -105,6 +114,9 @@ struct strata_handle *strata_handle_attach(struct strata_disk *disk,
 	handle->ops = ops;
 	handle->owner = owner;
 	handle->above = above;
+	err = strata_pr_join(handle_pr(handle), &handle->nexus);
+	if (err)
+		goto free;
 
 	mutex_lock(&disk->users_lock);
 	/* It has not told anybody who came later. */
@@ -119,8 +131,11 @@ struct strata_handle *strata_handle_attach(struct strata_disk *disk,
 
 	if (!conflict)
 		return handle;
+	err = -EBUSY;
+	strata_pr_leave(handle_pr(handle), &handle->nexus);
+free:
 	handle_free(handle);
-	return ERR_PTR(-EBUSY);
+	return ERR_PTR(err);
 }
 EXPORT_SYMBOL_NS_GPL(strata_handle_attach, STRATA);
 
@@ -138,26 +153,34 @@ void strata_handle_detach(struct strata_handle *handle)
 	mutex_lock(&disk->users_lock);
 	list_del(&handle->node);
 	mutex_unlock(&disk->users_lock);
+	strata_pr_leave(handle_pr(handle), &handle->nexus);
 	handle_free(handle);
 }
 EXPORT_SYMBOL_NS_GPL(strata_handle_detach, STRATA);
 
 /* Say why a handle could not be had. */
-void strata_fail_handle(struct strata_desc *consumer, struct strata_desc *desc,
-			int err, const char *other)
+void strata_fail_handle(struct strata_desc *consumer,
+			const struct strata_disk *disk, int err,
+			const char *other)
 {
-	if (err == -EBUSY)
-		strata_fail(consumer, err, "%s is in use by %s",
-			    strata_desc_name(desc), other);
-	else
+	if (err == -ENAMETOOLONG)
+		strata_fail(consumer, err, "the name is too long");
+	else if (err != -EBUSY)
 		strata_fail(consumer, err, "out of memory");
+	else if (disk->pr && disk->pr->single_nexus)
+		strata_fail(consumer, err,
+			    "%s has reservations for one user alone, which is %s; put prwrap above it",
+			    disk->name, other);
+	else
+		strata_fail(consumer, err, "%s is in use by %s", disk->name,
+			    other);
 }
 
 /**
  * strata_handle_open() - resolve what a description links to, and hold it
  * @consumer: a frontend's description with one link
- * @claim: the access claimed; a disk marked `shared` makes WRITE of it SHARED,
- *	a read-only one STABLE
+ * @claim: the access claimed; a disk that has reservations, or is marked
+ *	`shared`, makes WRITE of it SHARED, a read-only one STABLE
  * @ops: callbacks, or NULL
  * @owner: for the consumer
  *
@@ -184,16 +207,16 @@ struct strata_handle *strata_handle_open(struct strata_desc *consumer,
 		return ERR_PTR(strata_fail(consumer, -ENOENT,
 					   "no disk is linked"));
 
-	claim = strata_desc_claim(desc, claim);
 	node = strata_resolve(desc, claim, consumer);
 	if (IS_ERR(node)) {
 		handle = ERR_CAST(node);
 		goto put;
 	}
 	handle = strata_handle_attach(node->disk, strata_desc_name(consumer),
-				      claim, ops, owner, NULL, other);
+				      strata_node_claim(node, claim), ops,
+				      owner, NULL, other);
 	if (IS_ERR(handle)) {
-		strata_fail_handle(consumer, desc, PTR_ERR(handle), other);
+		strata_fail_handle(consumer, node->disk, PTR_ERR(handle), other);
 		strata_node_put(node);
 	}
 put:

@@ -12,6 +12,7 @@
  */
 #include <linux/export.h>
 #include <linux/slab.h>
+#include <strata/pr.h>
 #include "core.h"
 #include "trace.h"
 
@@ -39,12 +40,39 @@ static int plan_fail(struct plan *plan, struct strata_desc *desc, int err)
 }
 
 /* A shared disk's users are one writer for what is below it. */
-enum strata_claim strata_desc_claim(const struct strata_desc *desc,
-				    enum strata_claim wanted)
+static enum strata_claim claim_of(const struct strata_desc *desc, bool shared,
+				  enum strata_claim wanted)
 {
 	if (desc->read_only || wanted == STRATA_CLAIM_STABLE)
 		return STRATA_CLAIM_STABLE;
-	return desc->shared ? STRATA_CLAIM_SHARED : STRATA_CLAIM_WRITE;
+	return shared ? STRATA_CLAIM_SHARED : STRATA_CLAIM_WRITE;
+}
+
+/* Will the disk have reservations that let writers share it? */
+static bool will_have_pr(const struct strata_desc *desc)
+{
+	lockdep_assert_held(&strata_graph_lock);
+	while (desc->type->pr == STRATA_PR_FORWARD && desc->link)
+		desc = desc->link;
+	return desc->type->pr == STRATA_PR_OWN;
+}
+
+/* What it takes to use a disk that is yet to be made in the way @wanted. */
+static enum strata_claim desc_claim(const struct strata_desc *desc,
+				    enum strata_claim wanted)
+{
+	return claim_of(desc, desc->shared || will_have_pr(desc), wanted);
+}
+
+/* The same of one that is there, whatever has become of its links. */
+enum strata_claim strata_node_claim(const struct strata_node *node,
+				    enum strata_claim wanted)
+{
+	const struct strata_pr *pr = node->disk->pr;
+
+	return claim_of(node->desc,
+			node->desc->shared || (pr && !pr->single_nexus),
+			wanted);
 }
 
 static enum strata_claim child_claim(const struct strata_node *node,
@@ -127,7 +155,7 @@ static int visit_link(struct plan *plan, struct strata_node *node,
 	if (!to)
 		return plan_fail(plan, desc,
 				 strata_fail(desc, -ENOENT, "no disk is linked"));
-	link = visit(plan, to, strata_desc_claim(to, child_claim(node, desc)),
+	link = visit(plan, to, desc_claim(to, child_claim(node, desc)),
 		     depth + 1, NULL);
 	if (IS_ERR(link))
 		return PTR_ERR(link);
@@ -256,13 +284,40 @@ static int node_attach_below(struct strata_node *node)
 
 	if (!link)
 		return 0;
-	claim = strata_desc_claim(link->desc, child_claim(node, node->desc));
+	claim = strata_node_claim(link, child_claim(node, node->desc));
 	node->below = strata_handle_attach(link->disk, disk->name, claim, NULL,
 					   NULL, disk, other);
 	if (!IS_ERR(node->below))
 		return 0;
-	strata_fail_handle(node->desc, link->desc, PTR_ERR(node->below), other);
+	strata_fail_handle(node->desc, link->disk, PTR_ERR(node->below), other);
 	return PTR_ERR_OR_ZERO(xchg(&node->below, NULL));
+}
+
+/*
+ * Reservations go through a disk that passes bios on as they are. One that makes
+ * bios of its own, or of several, or whose own reservations are what its guests
+ * are asked about, would get past those below.
+ */
+static int node_stack_pr(struct strata_node *node)
+{
+	struct strata_disk *disk = disk_of(node);
+	struct strata_pr *pr = node->below ? node->below->disk->pr : NULL;
+
+	if (!pr)
+		return 0;
+	if (node->type->pr == STRATA_PR_OWN) {
+		if (!strata_pr_enforces(pr))
+			return 0;
+		return strata_fail(node->desc, -EINVAL,
+				   "%s has reservations of its own",
+				   node->below->disk->name);
+	}
+	if (!node->disk || node->type->pr == STRATA_PR_NONE)
+		return strata_fail(node->desc, -EINVAL,
+				   "%s has reservations, which %s cannot keep; put prwrap above it instead",
+				   node->below->disk->name, disk->name);
+	disk->pr = pr;
+	return 0;
 }
 
 static int disk_ready(struct strata_node *node)
@@ -286,6 +341,8 @@ static int node_create(struct strata_node *node)
 {
 	int err = node_attach_below(node);
 
+	if (!err)
+		err = node_stack_pr(node);
 	if (!err && node->type->create)
 		err = node->type->create(node);
 	if (err)
@@ -438,7 +495,7 @@ static struct strata_node *resolve_once(struct plan *plan,
 	plan->failed = NULL;
 
 	mutex_lock(&strata_graph_lock);
-	node = visit(plan, desc, claim, 1, NULL);
+	node = visit(plan, desc, desc_claim(desc, claim), 1, NULL);
 	if (!IS_ERR(node))
 		node->core.refs++;
 	mutex_unlock(&strata_graph_lock);
@@ -625,8 +682,7 @@ int strata_disk_hold(struct strata_desc *desc)
 
 	if (READ_ONCE(desc->held))
 		return already_held(desc);
-	node = strata_resolve(desc, strata_desc_claim(desc, STRATA_CLAIM_WRITE),
-			      desc);
+	node = strata_resolve(desc, STRATA_CLAIM_WRITE, desc);
 	if (IS_ERR(node))
 		return PTR_ERR(node);
 

@@ -16,6 +16,7 @@
 #include <linux/workqueue.h>
 #include <strata/disk.h>
 #include <strata/handle.h>
+#include <strata/pr.h>
 #include <strata/submit.h>
 #include <strata/type.h>
 #include "block.h"
@@ -312,7 +313,7 @@ static int block_hold(struct block *b, struct strata_desc *desc)
 	b->handle = handle;
 	b->disk = handle->disk;
 	b->read_only = handle->read_only || handle->disk->read_only;
-	b->special = b->read_only || b->disk->pr;
+	b->special = b->read_only || strata_pr_enforces(b->disk->pr);
 	if (READ_ONCE(b->disk->dead))
 		return strata_fail(desc, -ENODEV, "what backs %s is gone",
 				   b->disk->name);

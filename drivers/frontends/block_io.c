@@ -108,7 +108,7 @@ static void io_end(struct block_io *io)
 
 	if (io->counted)
 		count_end(io);
-	if (unlikely(pr))
+	if (unlikely(strata_pr_enforces(pr)))
 		pr->ops->end(pr, io->pr_token);
 }
 
@@ -201,7 +201,7 @@ static blk_status_t pr_begin(struct block_io *io, struct bio *bio)
 {
 	struct strata_pr *pr = io->b->disk->pr;
 
-	if (likely(!pr))
+	if (likely(!strata_pr_enforces(pr)))
 		return BLK_STS_OK;
 	return pr->ops->begin(pr, &io->b->handle->nexus, bio->bi_opf,
 			      &io->pr_token);
@@ -272,7 +272,7 @@ static noinline struct bio *block_special(struct block *b, struct bio *bio)
 
 	if (!block_check(b, bio))
 		return NULL;
-	if (count || b->disk->pr)
+	if (count || strata_pr_enforces(b->disk->pr))
 		return block_hook(b, bio, count);
 	if (!READ_ONCE(b->handle->untracked) && !block_untrack(b, bio))
 		return NULL;

@@ -26,11 +26,17 @@ static int block_pr_register(struct block_device *bdev, u64 old_key,
 {
 	struct strata_pr *pr = bdev_pr(bdev);
 
+	unsigned int how = 0;
+
 	if (flags & ~PR_FL_IGNORE_KEY)
 		return -EOPNOTSUPP;
+	if (flags & PR_FL_IGNORE_KEY)
+		how |= STRATA_PR_IGNORE_KEY;
+	/* The ioctl cannot say it; sd and nvme persist what they can, too. */
+	if (pr->ptpl)
+		how |= STRATA_PR_PTPL;
 	return pr->ops->register_key(pr, bdev_nexus(bdev), old_key, new_key,
-				     flags & PR_FL_IGNORE_KEY ?
-				     STRATA_PR_IGNORE_KEY : 0);
+				     how);
 }
 
 static int block_pr_reserve(struct block_device *bdev, u64 key,

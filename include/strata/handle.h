@@ -39,10 +39,12 @@ enum strata_claim {
  *	of NVMe
  * @name: the frontend item's "type.name"; stable over reboots of the guest
  * @host_id: the NVMe host identifier, zero where there is none
+ * @pr: what the disk's reservations keep for it, from strata_pr_join() on
  */
 struct strata_nexus {
 	const char *name;
 	u8 host_id[16];
+	void *pr;
 };
 
 /**

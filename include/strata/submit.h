@@ -16,6 +16,14 @@
 
 struct strata_nexus;
 
+/*
+ * In bi_opf: the bio's memory is a guest's, who can look and write while the
+ * bio is in flight. Set by the engine that pinned it; sub-bios that share the
+ * memory inherit it. Devices do not know it. A bio that comes through the block
+ * frontend can have it from a file system, and is then only a little slower.
+ */
+#define STRATA_REQ_GUEST	REQ_FS_PRIVATE
+
 /**
  * struct strata_ctx - one submission, on the submitter's stack
  * @nexus: who issues the bio, or NULL where no reservation can apply

@@ -42,11 +42,26 @@ enum strata_link {
 };
 
 /**
+ * enum strata_pr_role - what the disks of a type do with reservations (pr.h)
+ * @STRATA_PR_NONE: they have none, and may not use a disk that has some
+ * @STRATA_PR_FORWARD: they have those of the disk that they link to; the core
+ *	sees to it
+ * @STRATA_PR_OWN: create makes them, for all nexuses, and sets disk->pr; below
+ *	there may be only such as the device enforces
+ */
+enum strata_pr_role {
+	STRATA_PR_NONE,
+	STRATA_PR_FORWARD,
+	STRATA_PR_OWN,
+};
+
+/**
  * struct strata_type - a disk type, layer kind or frontend type
  * @name: as in configfs, no dot
  * @class: its family
  * @owner: module that holds all of it; pinned by every description
  * @link: whether a description takes a link
+ * @pr: for STRATA_DISK: what it does with reservations
  * @attrs: the type's own attributes (STRATA_ATTR), NULL-terminated, or NULL
  * @bin_attrs: the type's own binary attributes, NULL-terminated, or NULL
  * @desc_size: size of the struct that begins with struct strata_desc; the core
@@ -84,6 +99,7 @@ struct strata_type {
 	enum strata_class class;
 	struct module *owner;
 	enum strata_link link;
+	enum strata_pr_role pr;
 	struct configfs_attribute *const *attrs;
 	struct configfs_bin_attribute *const *bin_attrs;
 	size_t desc_size;

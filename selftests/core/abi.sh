@@ -24,6 +24,7 @@ must mkloop dev 2M -b 4096
 must strata_mkdisk file.f "path=${image:?}"
 must strata_mkdisk blockdev.b "path=${dev:?}"
 must mkmemdiff d blockdev.b
+must strata_mkdisk prwrap.p
 must strata_make frontends/block.f disk@disks/layered.m
 
 # shellcheck disable=SC2086
@@ -34,7 +35,9 @@ must strata_make frontends/block.f disk@disks/layered.m
 	has disks/layered.m/0.ram $layer size sector_size limit committed
 	has disks/layered.d/1.disk $layer
 	has disks/file.f $common path direct
-	has disks/blockdev.b $common path
+	has disks/blockdev.b $common path pr
+	has disks/prwrap.p $common ptpl_file
+	has disks/prwrap.p/pr registrants reservation generation
 	has frontends/block.f $frontend device partscan
 }
 is "only root looks" "drwxr-xr-x -rw-r--r-- -r--r--r--" "$(cd "$strata"/disks/layered.m &&

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands: each is applied to a copy of the state, made persistent, and only
+ * then put in force; so one that fails has changed nothing. And the disk that
+ * they are about, which passes every bio on.
+ */
+#include <linux/export.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <strata/submit.h>
+#include "prwrap.h"
+
+static struct prwrap *to_prwrap(struct strata_pr *pr)
+{
+	return container_of(pr, struct prwrap, pr);
+}
+
+/* What does not persist is not in the file, whatever was there before. */
+static int persist(struct prwrap *p)
+{
+	struct prwrap_state *none;
+	int err;
+
+	if (!p->next->ptpl && !p->now->ptpl)
+		return 0;
+	if (p->next->ptpl)
+		return prwrap_ptpl_store(&p->ptpl, p->next);
+	none = kzalloc(sizeof(*none), GFP_KERNEL);
+	if (!none)
+		return -ENOMEM;
+	err = prwrap_ptpl_store(&p->ptpl, none);
+	kfree(none);
+	return err;
+}
+
+/* Put @p->next in force. */
+static int commit(struct prwrap *p, bool abort, u64 *fence)
+{
+	int err = abort ? prwrap_fence_prepare(p) : 0;
+
+	if (err)
+		return err;
+	err = persist(p);
+	if (err) {
+		prwrap_fence_drop(p);
+		return err;
+	}
+	swap(p->now, p->next);
+	*fence = prwrap_publish(p);
+	return 0;
+}
+
+static int run(struct strata_pr *pr, const struct strata_nexus *nexus,
+	       struct prwrap_cmd *cmd)
+{
+	struct prwrap *p = to_prwrap(pr);
+	u64 fence = 0;
+	int err;
+
+	err = prwrap_who(&cmd->who, nexus);
+	if (err)
+		return err;
+	mutex_lock(&p->lock);
+	memcpy(p->next, p->now, sizeof(*p->next));
+	err = prwrap_apply(p->next, cmd);
+	if (!err && memcmp(p->next, p->now, sizeof(*p->next)))
+		err = commit(p, cmd->abort, &fence);
+	mutex_unlock(&p->lock);
+	if (err || !cmd->abort)
+		return err;
+	return prwrap_fence_wait(p, fence);
+}
+
+static int prwrap_register(struct strata_pr *pr, struct strata_nexus *nexus,
+			   u64 old_key, u64 new_key, unsigned int flags)
+{
+	struct prwrap_cmd cmd = {
+		.op = PRWRAP_REGISTER,
+		.key = old_key,
+		.arg = new_key,
+		.flags = flags,
+	};
+
+	if ((flags & STRATA_PR_PTPL) && !pr->ptpl)
+		return -EINVAL;
+	return run(pr, nexus, &cmd);
+}
+
+static int prwrap_reserve(struct strata_pr *pr, struct strata_nexus *nexus,
+			  u64 key, enum pr_type type)
+{
+	struct prwrap_cmd cmd = {
+		.op = PRWRAP_RESERVE,
+		.key = key,
+		.type = type,
+	};
+
+	return run(pr, nexus, &cmd);
+}
+
+static int prwrap_release(struct strata_pr *pr, struct strata_nexus *nexus,
+			  u64 key, enum pr_type type)
+{
+	struct prwrap_cmd cmd = {
+		.op = PRWRAP_RELEASE,
+		.key = key,
+		.type = type,
+	};
+
+	return run(pr, nexus, &cmd);
+}
+
+static int prwrap_clear(struct strata_pr *pr, struct strata_nexus *nexus,
+			u64 key)
+{
+	struct prwrap_cmd cmd = {
+		.op = PRWRAP_CLEAR,
+		.key = key,
+	};
+
+	return run(pr, nexus, &cmd);
+}
+
+static int prwrap_preempt(struct strata_pr *pr, struct strata_nexus *nexus,
+			  u64 key, u64 victim, enum pr_type type, bool abort)
+{
+	struct prwrap_cmd cmd = {
+		.op = PRWRAP_PREEMPT,
+		.key = key,
+		.arg = victim,
+		.type = type,
+		.abort = abort,
+	};
+
+	return run(pr, nexus, &cmd);
+}
+
+static int prwrap_read_keys(struct strata_pr *pr, struct pr_keys *keys)
+{
+	struct prwrap *p = to_prwrap(pr);
+	unsigned int i;
+
+	mutex_lock(&p->lock);
+	for (i = 0; i < min(keys->num_keys, p->now->nr); i++)
+		keys->keys[i] = p->now->regs[i].key;
+	keys->num_keys = p->now->nr;
+	keys->generation = p->now->generation;
+	mutex_unlock(&p->lock);
+	return 0;
+}
+
+/* Where all registrants hold it there is no one key: 0. */
+static int prwrap_read_reservation(struct strata_pr *pr,
+				   struct pr_held_reservation *rsv)
+{
+	struct prwrap *p = to_prwrap(pr);
+	const struct prwrap_state *s;
+
+	mutex_lock(&p->lock);
+	s = p->now;
+	rsv->generation = s->generation;
+	rsv->type = s->type;
+	rsv->key = 0;
+	if (s->type && !prwrap_all_regs(s->type))
+		rsv->key = s->regs[s->holder].key;
+	mutex_unlock(&p->lock);
+	return 0;
+}
+
+static void report(struct strata_pr_registrant *to,
+		   const struct prwrap_state *s, unsigned int i)
+{
+	to->key = s->regs[i].key;
+	to->holder = prwrap_is_holder(s, i);
+	memcpy(to->name, s->regs[i].who.name, sizeof(to->name));
+	memcpy(to->host_id, s->regs[i].who.host_id, sizeof(to->host_id));
+}
+
+static int prwrap_read_full_status(struct strata_pr *pr,
+				   struct strata_pr_status *status)
+{
+	struct prwrap *p = to_prwrap(pr);
+	unsigned int i;
+
+	mutex_lock(&p->lock);
+	status->generation = p->now->generation;
+	status->type = p->now->type;
+	status->ptpl = p->now->ptpl;
+	for (i = 0; i < min(status->nr, p->now->nr); i++)
+		report(&status->registrants[i], p->now, i);
+	status->nr = p->now->nr;
+	mutex_unlock(&p->lock);
+	return 0;
+}
+
+static const struct strata_pr_ops prwrap_pr_ops = {
+	.join = prwrap_join,
+	.leave = prwrap_leave,
+	.register_key = prwrap_register,
+	.reserve = prwrap_reserve,
+	.release = prwrap_release,
+	.clear = prwrap_clear,
+	.preempt = prwrap_preempt,
+	.read_keys = prwrap_read_keys,
+	.read_reservation = prwrap_read_reservation,
+	.read_full_status = prwrap_read_full_status,
+	.begin = prwrap_begin,
+	.end = prwrap_end,
+};
+
+/* The disk. */
+
+static enum strata_map prwrap_map(struct strata_ctx *ctx,
+				  struct strata_disk *disk, struct bio *bio)
+{
+	struct prwrap *p = disk->private;
+
+	return strata_remap(ctx, p->inner);
+}
+
+static sector_t prwrap_capacity(struct strata_disk *disk)
+{
+	struct prwrap *p = disk->private;
+
+	return strata_disk_planned(p->inner);
+}
+
+/* Flushes and FUA go on as they come: the disk below sees to them. */
+const struct strata_disk_ops prwrap_disk_ops = {
+	.single_target = true,
+	.native_fua = true,
+	.map = prwrap_map,
+	.capacity = prwrap_capacity,
+};
+EXPORT_SYMBOL_NS_GPL(prwrap_disk_ops, STRATA);
+
+static int describe_disk(struct strata_disk *disk,
+			 const struct strata_disk *inner)
+{
+	int err;
+
+	/* The stacking default is stricter than many disks are. */
+	disk->limits.dma_alignment = 0;
+	err = strata_disk_stack_limits(disk, inner);
+	if (err)
+		return err;
+	disk->unmap = inner->unmap;
+	disk->optimal_unmap_sectors = inner->optimal_unmap_sectors;
+	disk->has_id = inner->has_id;
+	memcpy(disk->id, inner->id, sizeof(disk->id));
+	return 0;
+}
+
+static int open_ptpl(struct prwrap *p, struct file *file, const char **why)
+{
+	int err = prwrap_ptpl_init(&p->ptpl, file, p->now, why);
+
+	if (err)
+		return err;
+	p->pr.ptpl = true;
+	return 0;
+}
+
+static struct prwrap *prwrap_alloc(void)
+{
+	struct prwrap *p = kzalloc(sizeof(*p), GFP_KERNEL);
+
+	if (!p)
+		return NULL;
+	p->pr.ops = &prwrap_pr_ops;
+	mutex_init(&p->lock);
+	spin_lock_init(&p->drain_lock);
+	INIT_LIST_HEAD(&p->nexuses);
+	INIT_LIST_HEAD(&p->draining);
+	init_waitqueue_head(&p->drained);
+	p->now = kzalloc(sizeof(*p->now), GFP_KERNEL);
+	p->next = kzalloc(sizeof(*p->next), GFP_KERNEL);
+	if (p->now && p->next)
+		return p;
+	prwrap_destroy(p);
+	return NULL;
+}
+
+/**
+ * prwrap_create() - reservations for a disk
+ * @disk: the disk that is to have them; gets its private data, limits and pr
+ * @inner: the disk below, which stays
+ * @ptpl: the file they persist in, the caller's until prwrap_destroy(); or NULL
+ * @why: set to a sentence on failure
+ *
+ * Context: process context.
+ * Return: them, or an ERR_PTR.
+ */
+struct prwrap *prwrap_create(struct strata_disk *disk,
+			     struct strata_disk *inner, struct file *ptpl,
+			     const char **why)
+{
+	struct prwrap *p = prwrap_alloc();
+	int err = -ENOMEM;
+
+	*why = "out of memory";
+	if (!p)
+		return ERR_PTR(err);
+	p->inner = inner;
+	err = describe_disk(disk, inner);
+	if (err)
+		*why = "the alignment of the disk below does not fit";
+	else if (ptpl)
+		err = open_ptpl(p, ptpl, why);
+	if (err) {
+		prwrap_destroy(p);
+		return ERR_PTR(err);
+	}
+	disk->private = p;
+	disk->pr = &p->pr;
+	return p;
+}
+EXPORT_SYMBOL_NS_GPL(prwrap_create, STRATA);
+
+/**
+ * prwrap_destroy() - undo prwrap_create()
+ * @p: them; all nexuses have left, no command runs
+ *
+ * Context: process context; epochs that are closed are waited for.
+ */
+void prwrap_destroy(struct prwrap *p)
+{
+	WARN_ON_ONCE(!list_empty(&p->nexuses));
+	wait_var_event(&p->nr_epochs, !atomic_read(&p->nr_epochs));
+	prwrap_ptpl_exit(&p->ptpl);
+	mutex_destroy(&p->lock);
+	kfree(p->next);
+	kfree(p->now);
+	kfree(p);
+}
+EXPORT_SYMBOL_NS_GPL(prwrap_destroy, STRATA);
