@@ -160,7 +160,8 @@ static void write_run(struct crypt_io *io, struct strata_ctx *ctx,
 	else if (likely(ctx))
 		strata_sub_queue(ctx, &io->sub, c->below);
 	else
-		strata_submit_bio(io->sub.nexus, c->below, &io->sub.bio);
+		strata_submit_for(io->sub.nexus, io->sub.payer, c->below,
+				  &io->sub.bio);
 }
 
 static void io_work(struct work_struct *work)
@@ -231,17 +232,6 @@ static void io_init(struct crypt_io *io, struct bio *bio)
 				   io->tweak);
 }
 
-/*
- * May a map wait for its first page? Not where pages that it has given away
- * before cannot come back as long as it waits: in a queue of this submission,
- * or of the submit_bio that we are in.
- */
-static bool may_wait(const struct strata_ctx *ctx, const struct bio *bio)
-{
-	return !(bio->bi_opf & REQ_NOWAIT) && !current->bio_list &&
-	       bio_list_empty(&ctx->fresh);
-}
-
 /* The pool first: its pages are warm, and not zeroed. */
 static struct page *take_page(struct crypt *c, bool wait)
 {
@@ -286,7 +276,8 @@ static struct crypt_io *io_with_pages(struct strata_ctx *ctx,
 			       DIV_ROUND_UP(bytes, PAGE_SIZE));
 	if (unlikely(!sub))
 		return NULL;
-	added = take_pages(c, &sub->bio, bytes, may_wait(ctx, bio));
+	added = take_pages(c, &sub->bio, bytes, strata_may_wait(ctx) &&
+			   !(bio->bi_opf & REQ_NOWAIT));
 	if (unlikely(added < bytes &&
 		     (!added || (bio->bi_opf & REQ_NOWAIT)))) {
 		give_pages(c, &sub->bio);
@@ -297,17 +288,6 @@ static struct crypt_io *io_with_pages(struct strata_ctx *ctx,
 	sub->bio.bi_ioprio = bio->bi_ioprio;
 	sub->bio.bi_write_hint = bio->bi_write_hint;
 	return to_io(&sub->bio);
-}
-
-/* io_with_pages() has returned NULL: let the worker wait, if nobody here may. */
-static enum strata_map io_without_pages(struct strata_ctx *ctx,
-					struct strata_disk *disk,
-					struct bio *bio)
-{
-	if ((bio->bi_opf & REQ_NOWAIT) || !bio_list_empty(&ctx->fresh))
-		return strata_sub_failed(ctx, bio);
-	strata_defer(disk, bio);
-	return STRATA_SUBMITTED;
 }
 
 /* Is there more of @bio than this sub-bio has? Then it comes back for it. */
@@ -333,7 +313,7 @@ static enum strata_map crypt_write(struct strata_ctx *ctx,
 	enum strata_map ret;
 
 	if (unlikely(!io))
-		return io_without_pages(ctx, disk, bio);
+		return strata_sub_failed(ctx, bio);
 	io_init(io, bio);
 	io->to = &io->sub.bio;
 	io->to_iter = io->sub.bio.bi_iter;
@@ -355,7 +335,7 @@ static noinline enum strata_map read_aside(struct strata_ctx *ctx,
 	enum strata_map ret;
 
 	if (!io)
-		return io_without_pages(ctx, disk, bio);
+		return strata_sub_failed(ctx, bio);
 	io_init(io, bio);
 	io->from = &io->sub.bio;
 	io->to = &io->sub.bio;

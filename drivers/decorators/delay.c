@@ -19,12 +19,14 @@
  * @node: in the delay's @held
  * @bio: the bio
  * @nexus: who issued it
+ * @payer: whose cgroup pays for it
  * @since: when it came
  */
 struct delay_held {
 	struct list_head node;
 	struct bio *bio;
 	struct strata_nexus *nexus;
+	struct bio *payer;
 	ktime_t since;
 };
 
@@ -72,11 +74,11 @@ static void submit_held(struct delay *d, struct list_head *list)
 	blk_start_plug(&plug);
 	list_for_each_entry_safe(held, next, list, node) {
 		struct strata_nexus *nexus = held->nexus;
-		struct bio *bio = held->bio;
+		struct bio *bio = held->bio, *payer = held->payer;
 
 		list_del(&held->node);
 		mempool_free(held, &d->pool);
-		strata_submit_bio(nexus, d->below, bio);
+		strata_submit_for(nexus, payer, d->below, bio);
 	}
 	blk_finish_plug(&plug);
 }
@@ -114,6 +116,7 @@ static noinline enum strata_map hold(struct strata_ctx *ctx, struct delay *d,
 	bio->bi_opf &= ~REQ_NOWAIT;
 	held->bio = bio;
 	held->nexus = ctx->nexus;
+	held->payer = ctx->payer;
 
 	spin_lock(&d->lock);
 	held->since = ktime_get();
