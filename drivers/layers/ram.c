@@ -226,6 +226,8 @@ void strata_ram_destroy(struct strata_layer *layer)
 	struct ram *ram = to_ram(layer);
 
 	ram_free_pages(ram);
+	/* Nobody reads it: free it now, not by the walk that RCU would do. */
+	mt_clear_in_rcu(&ram->zeroes);
 	mtree_destroy(&ram->zeroes);
 	mutex_destroy(&ram->zero_lock);
 	kfree(ram);

@@ -4,7 +4,10 @@
  * unmapped, and hides what is below. Ranges of sectors in a maple tree, looked
  * at only where a sector is not present, so a write need not change them.
  *
- * The number of ranges is up to the guest; they count against the limit.
+ * The number of ranges is up to the guest; they count against the limit. Each
+ * store touches two ranges at most: a store over many would have the tree free
+ * whole subtrees after a grace period, which 6.12 does not do safely for trees
+ * like this one (a node's metadata can be taken for a child).
  */
 #include <linux/sched/mm.h>
 #include "ram.h"
@@ -68,19 +71,64 @@ static int zeroes_store(struct ram *ram, unsigned long first,
 	return err;
 }
 
+/* There are @more ranges now, or fewer; the limit does not matter any more. */
+static void zeroes_account(struct ram *ram, long more)
+{
+	atomic_long_add(more * RAM_RANGE_BYTES, &ram->committed);
+	WRITE_ONCE(ram->nr_zeroes, ram->nr_zeroes + more);
+}
+
+/* The first range that has something of @first to @last, if there is one. */
+static bool zeroes_find(struct ram *ram, unsigned long *first,
+			unsigned long *last)
+{
+	MA_STATE(mas, &ram->zeroes, *first, *first);
+	void *entry;
+
+	rcu_read_lock();
+	entry = mas_find(&mas, *last);
+	rcu_read_unlock();
+	if (!entry)
+		return false;
+	*first = mas.index;
+	*last = mas.last;
+	return true;
+}
+
+/*
+ * Make one range from @first to @last of all that is there, range by range. The
+ * first may be new; the caller has seen to its memory, and counts it.
+ */
+static int zeroes_unite(struct ram *ram, unsigned long first,
+			unsigned long last, gfp_t gfp)
+{
+	unsigned long next = first, upto;
+	bool any = false, found;
+	int err;
+
+	do {
+		upto = last;
+		found = zeroes_find(ram, &next, &upto);
+		upto = min(upto, last);
+		err = zeroes_store(ram, first, upto, HIDDEN, gfp);
+		if (err)
+			return err;
+		if (found && any)
+			zeroes_account(ram, -1);
+		any |= found;
+		next = upto + 1;
+		if (gfpflags_allow_blocking(gfp))
+			cond_resched();
+	} while (upto < last);
+	return 0;
+}
+
 /* For those who cannot fail. */
 static void zeroes_store_wait(struct ram *ram, unsigned long first,
 			      unsigned long last, void *entry)
 {
 	while (zeroes_store(ram, first, last, entry, GFP_NOIO))
 		memalloc_retry_wait(GFP_NOIO);
-}
-
-/* There are @more ranges now, or fewer; the limit does not matter any more. */
-static void zeroes_account(struct ram *ram, long more)
-{
-	atomic_long_add(more * RAM_RANGE_BYTES, &ram->committed);
-	WRITE_ONCE(ram->nr_zeroes, ram->nr_zeroes + more);
 }
 
 /*
@@ -117,14 +165,13 @@ static blk_status_t hide_locked(struct ram *ram, unsigned long first,
 		if (status)
 			return status;
 	}
-	if (zeroes_store(ram, first, last, HIDDEN, ram_gfp(nowait))) {
+	if (zeroes_unite(ram, first, last, ram_gfp(nowait))) {
 		if (!nr)
 			ram_uncharge(ram, RAM_RANGE_BYTES);
 		return nowait ? BLK_STS_AGAIN : BLK_STS_NOSPC;
 	}
-	if (nr > 1)
-		ram_uncharge(ram, (nr - 1) * RAM_RANGE_BYTES);
-	WRITE_ONCE(ram->nr_zeroes, ram->nr_zeroes + 1 - nr);
+	if (!nr)
+		WRITE_ONCE(ram->nr_zeroes, ram->nr_zeroes + 1);
 	return BLK_STS_OK;
 }
 
@@ -153,25 +200,24 @@ blk_status_t ram_hide(struct ram *ram, sector_t first, sector_t last,
 	}
 }
 
-/* Take the zeroes from @first to @last away. Under the zero lock. */
+/* Take the zeroes from @first to @last away. Under the zero lock. May sleep. */
 static void unhide_locked(struct ram *ram, unsigned long first,
 			  unsigned long last)
 {
-	MA_STATE(mas, &ram->zeroes, first, last);
-	bool any = false;
-	long more = 0;
+	unsigned long index = first, end = last;
 
-	rcu_read_lock();
-	while (mas_find(&mas, last)) {
-		any = true;
+	while (zeroes_find(ram, &index, &end)) {
+		unsigned long upto = min(end, last);
+
+		zeroes_store_wait(ram, max(index, first), upto, NULL);
 		/* A range can leave something on either side. */
-		more += (mas.index < first) + (mas.last > last) - 1;
+		zeroes_account(ram, (index < first) + (end > last) - 1);
+		if (upto == last)
+			return;
+		index = upto + 1;
+		end = last;
+		cond_resched();
 	}
-	rcu_read_unlock();
-	if (!any)
-		return;
-	zeroes_store_wait(ram, first, last, NULL);
-	zeroes_account(ram, more);
 }
 
 /* Forget the ranges from @first on: what is below shows there. May sleep. */
@@ -188,8 +234,10 @@ static void bound_zeroes(struct ram *ram)
 	unsigned long first = ram->zero_from, last = ULONG_MAX;
 	unsigned long nr = zeroes_merge(ram, &first, &last);
 
-	zeroes_store_wait(ram, first, last, HIDDEN);
-	zeroes_account(ram, 1 - (long)nr);
+	while (zeroes_unite(ram, first, last, GFP_NOIO))
+		memalloc_retry_wait(GFP_NOIO);
+	if (!nr)
+		zeroes_account(ram, 1);
 	/* Whoever does not find them here any more finds the range. */
 	smp_store_release(&ram->zero_from, STRATA_SECTORS_MAX);
 }
