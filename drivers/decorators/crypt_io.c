@@ -232,14 +232,17 @@ static void io_init(struct crypt_io *io, struct bio *bio)
 }
 
 /*
- * May a map wait for its first page? Not where pages that it has given away
- * before cannot come back as long as it waits: in a queue of this submission,
- * or of the submit_bio that we are in.
+ * May a map wait for its first page? Not where pages that were given away
+ * before cannot come back as long as it waits: those in the queue of this
+ * submission, and in that of the submit_bio that we are in.
  */
 static bool may_wait(const struct strata_ctx *ctx, const struct bio *bio)
 {
-	return !(bio->bi_opf & REQ_NOWAIT) && !current->bio_list &&
-	       bio_list_empty(&ctx->fresh);
+	const struct bio_list *lists = current->bio_list;
+
+	return !(bio->bi_opf & REQ_NOWAIT) && bio_list_empty(&ctx->fresh) &&
+	       (!lists || (bio_list_empty(&lists[0]) &&
+			   bio_list_empty(&lists[1])));
 }
 
 /* The pool first: its pages are warm, and not zeroed. */
