@@ -563,6 +563,8 @@ static void in_submit_bio(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, got);
 	FAKE_EXPECT_STS(test, fake_rw(test, r->disk, REQ_OP_WRITE, 0, want, SZ_512K),
 			BLK_STS_OK);
+	/* For example this one */
+	bio_list_add(&lists[0], &fake_bio_new(test, REQ_OP_WRITE, 0, NULL, 0)->bio);
 	fb[0] = fake_bio_new(test, REQ_OP_WRITE, 0, want, SZ_512K);
 	fb[1] = fake_bio_new(test, REQ_OP_READ | STRATA_REQ_GUEST, 0, got, SZ_512K);
 	for (i = 0; i < ARRAY_SIZE(fb); i++) {

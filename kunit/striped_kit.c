@@ -9,8 +9,6 @@ static void stripe_free(void *data)
 	struct stripe *st = data;
 	unsigned int i;
 
-	if (st->disk)
-		cancel_work_sync(&st->disk->resize_work);
 	for (i = 0; i < STRIPES && st->handles[i]; i++)
 		strata_handle_detach(st->handles[i]);
 	if (!IS_ERR_OR_NULL(st->s))

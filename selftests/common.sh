@@ -30,6 +30,18 @@ mkmemdiff() {
 		mkchild "disks/layered.$1/1.disk" "disk@disks/$2"
 }
 
+# mkstriped NAME [MEMBER | ATTRIBUTE=VALUE]...: disks/striped.NAME over disks/MEMBER...
+mkstriped() {
+	local item=disks/striped.$1 i=0 arg
+	strata_make "$item" || return
+	for arg in "${@:2}"; do
+		case $arg in
+		*=*) strata_set "$item" "$arg" ;;
+		*) mkchild "$item/$((i++))" "disk@disks/$arg" ;;
+		esac || return
+	done
+}
+
 # mkfile VARIABLE SIZE: an empty image on the tmpfs
 mkfile() {
 	local _file

@@ -223,6 +223,8 @@ _errno_text() {
 	ENODATA) echo 'No data available' ;;
 	EOVERFLOW) echo 'Value too large for defined data type' ;;
 	EMEDIUMTYPE) echo 'Wrong medium type' ;;
+	ENOKEY) echo 'Required key not available' ;;
+	EKEYREVOKED) echo 'Key has been revoked' ;;
 	ENOTSUP | EOPNOTSUPP) echo 'Operation not supported' ;;
 	*) echo "unknown errno $1" ;;
 	esac

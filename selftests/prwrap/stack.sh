@@ -88,10 +88,11 @@ is "hosts on different ways to one disk" "ok conflict conflict" "$(io a write) $
 shows registrants "block.a 0x000000000000000a holder,block.b 0x000000000000000b,block.c 0x000000000000000c"
 must strata_set disks/delay.e delay_us=2000000
 got ok a release 0xa ea
+got ok a reserve 0xa we-ro
 io b write >/dev/null &
 writing() { [ "$(awk '{ print $2 }' "/sys/block/${node[b]#/dev/}/inflight")" = 1 ]; }
 ok_if "b has a delayed write in flight" wait_for 10 writing
-got ok a abort 0xa 0xb ea
+got ok a abort 0xa 0xb we-ro
 is "which has landed" 0 "$(awk '{ print $2 }' "/sys/block/${node[b]#/dev/}/inflight")"
 wait
 is "b is out" conflict "$(io b write)"
