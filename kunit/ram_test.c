@@ -682,6 +682,28 @@ static void churn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&to_ram(race.b->layer)->dying), 0);
 }
 
+/*
+ * Trees of many ranges, of all shapes that growing gives them, which go all at
+ * once or under one range: no node of them is freed twice, or not at all.
+ */
+static void many_zeroes(struct kunit *test)
+{
+	unsigned int n, i;
+
+	for (n = 32; n < 192; n++) {
+		struct bench *b = bench_new(test, 0, SZ_1M, true);
+
+		for (i = 0; i < n; i++)
+			EXPECT_SAME_STS(test, cut(b, 2 * i, 1), BLK_STS_OK);
+		KUNIT_EXPECT_EQ(test, used(b), n * RAM_RANGE_BYTES);
+		if (n % 2)
+			continue;
+		EXPECT_SAME_STS(test, cut(b, 0, 2 * n), BLK_STS_OK);
+		KUNIT_EXPECT_EQ(test, used(b), RAM_RANGE_BYTES);
+		expect_run(b, 0, 2 * n, STRATA_RUN_ZERO, 2 * n, 0);
+	}
+}
+
 static struct kunit_case ram_cases[] = {
 	KUNIT_CASE(presence),
 	KUNIT_CASE(unmap_frees),
@@ -698,6 +720,7 @@ static struct kunit_case ram_cases[] = {
 	KUNIT_CASE(inserts),
 	KUNIT_CASE_SLOW(races),
 	KUNIT_CASE_SLOW(churn),
+	KUNIT_CASE_SLOW(many_zeroes),
 	{}
 };
 

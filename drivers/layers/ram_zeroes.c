@@ -5,9 +5,9 @@
  * at only where a sector is not present, so a write need not change them.
  *
  * The number of ranges is up to the guest; they count against the limit. Each
- * store touches two ranges at most: a store over many would have the tree free
- * whole subtrees after a grace period, which 6.12 does not do safely for trees
- * like this one (a node's metadata can be taken for a child).
+ * store touches two ranges at most: a store over many has the tree free whole
+ * subtrees after a grace period, and what prepares them for that, in 6.12,
+ * takes the last of a root's 16 children for metadata and clears its low bytes.
  */
 #include <linux/sched/mm.h>
 #include "ram.h"
