@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# kernel: stock
 # timeout: 120
 # Removal under load: nothing goes without force, and with it all I/O ends.
 . "$(dirname "$0")/common.sh"

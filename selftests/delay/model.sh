@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# kernel: stock
 # timeout: 120
 # Delays against the model: none, some, one that changes all the time, and sizes that do.
 . "$(dirname "$0")/../common.sh"
@@ -10,7 +11,7 @@ must strata_mkdisk blockdev.b "path=${loop:?}"
 must strata_mkdisk delay.d disk@disks/blockdev.b
 compare "no delay" delay.d 2000
 must strata_set $item delay_us=300
-compare "300 us" delay.d 1500
+compare "300 us" delay.d 1500 -f
 
 flap() {
 	while [ ! -e "$TMPDIR/stop.$$" ]; do
@@ -20,14 +21,17 @@ flap() {
 	done
 }
 cleanup rm -f "$TMPDIR/stop.$$"
+# Live all the time, as nothing can be stored while it goes up or down
+must strata_enable $item
 flap &
 flapper=$!
-compare "a delay that changes all the time" delay.d 2000
+compare "a delay that changes all the time" delay.d 2000 -f
 touch "$TMPDIR/stop.$$"
 wait $flapper
 is "no store failed" 0 $?
+must strata_disable $item
 
 # shellcheck disable=SC2154
 mkhook "truncate -s \"\$2\" $loop_file && losetup -c $loop"
 must strata_set $item delay_us=200
-compare "a device below that is resized" delay.d 1600 -r 8 -R 1M:12M -x "$hook"
+compare "a device below that is resized" delay.d 1600 -f -r 8 -R 1M:12M -x "$hook"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# kernel: stock
 # timeout: 120
 # Delays under load: nothing that waits is lost or waited for longer than it takes, whatever
 # goes away meanwhile. Through a whole stack.

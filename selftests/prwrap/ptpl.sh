@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# kernel: stock
 # timeout: 240
 # Reservations that persist: over a reload of the module, with a torn slot, and without a
 # whole one.

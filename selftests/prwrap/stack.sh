@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# kernel: stock
 # Where a disk with reservations can stand: who shares it, what goes on top of it, and that
 # nothing gets past it.
 . "$(dirname "$0")/kit.sh"
@@ -37,16 +38,12 @@ must strata_remove frontends/block.b
 expect_refusal EINVAL 'prwrap\.p has reservations, which layered\.over cannot keep' disks/layered.over \
 	"an overlay of a disk with reservations"
 is "leaves nothing live" "0 0" "$(strata_get $prdisk live) $(strata_get disks/file.f live)"
-if modprobe -q strata-disk-striped; then
-	must strata_mkdisk striped.s
-	must mkchild disks/striped.s/0 disk@disks/prwrap.p
-	must mkmem other 8M
-	must mkchild disks/striped.s/1 disk@disks/layered.other
-	expect_refusal EINVAL 'prwrap\.p has reservations, which striped\.s cannot keep' disks/striped.s \
-		"a stripe of one"
-else
-	skip "a stripe of one" "no striped"
-fi
+must mkmem other 8M
+must strata_mkdisk striped.s
+must mkchild disks/striped.s/0 disk@disks/prwrap.p
+must mkchild disks/striped.s/1 disk@disks/layered.other
+expect_refusal EINVAL 'prwrap\.p has reservations, which striped\.s cannot keep' disks/striped.s \
+	"a stripe of one"
 
 # The other way round all is well: they have none, prwrap above has.
 must mkmemdiff under file.f

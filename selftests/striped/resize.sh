@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# kernel: stock
 # timeout: 150
 # Members grow and shrink: the disk is as long as the shortest of them allows, says so, and
 # keeps what all of them keep.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# kernel: stock
 # timeout: 120
 # Under load: what is used does not go, links that go change nothing, and what is forced
 # ends all I/O.
