@@ -102,24 +102,24 @@ static bool zeroes_find(struct ram *ram, unsigned long *first,
 static int zeroes_unite(struct ram *ram, unsigned long first,
 			unsigned long last, gfp_t gfp)
 {
-	unsigned long next = first, upto;
+	unsigned long next = first, stop;
 	bool any = false, found;
 	int err;
 
 	do {
-		upto = last;
-		found = zeroes_find(ram, &next, &upto);
-		upto = min(upto, last);
-		err = zeroes_store(ram, first, upto, HIDDEN, gfp);
+		stop = last;
+		found = zeroes_find(ram, &next, &stop);
+		stop = min(stop, last);
+		err = zeroes_store(ram, first, stop, HIDDEN, gfp);
 		if (err)
 			return err;
 		if (found && any)
 			zeroes_account(ram, -1);
 		any |= found;
-		next = upto + 1;
+		next = stop + 1;
 		if (gfpflags_allow_blocking(gfp))
 			cond_resched();
-	} while (upto < last);
+	} while (stop < last);
 	return 0;
 }
 
@@ -207,14 +207,14 @@ static void unhide_locked(struct ram *ram, unsigned long first,
 	unsigned long index = first, end = last;
 
 	while (zeroes_find(ram, &index, &end)) {
-		unsigned long upto = min(end, last);
+		unsigned long stop = min(end, last);
 
-		zeroes_store_wait(ram, max(index, first), upto, NULL);
+		zeroes_store_wait(ram, max(index, first), stop, NULL);
 		/* A range can leave something on either side. */
 		zeroes_account(ram, (index < first) + (end > last) - 1);
-		if (upto == last)
+		if (stop == last)
 			return;
-		index = upto + 1;
+		index = stop + 1;
 		end = last;
 		cond_resched();
 	}
