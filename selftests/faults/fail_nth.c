@@ -6,7 +6,8 @@
  * in the kernel that can fail for it (an allocation, a copy from user space),
  * until it comes to an end before the fault. It must fail with a sensible
  * errno or work in spite of the fault; then what stands behind -- undoes it.
- * When it worked without a fault it stays done.
+ * When it worked without a fault it stays done. Of very many faults only some are
+ * tried, by chance.
  *
  * -w FILE: the number of failures that left no words in FILE is printed.
  *
@@ -27,10 +28,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_FAULTS 5000
 #define MAX_LENGTH 0x100000
+#define DENSE 64
+#define SPARSE 8
 #define MAX_ERRNO 134
 
 static int fail_fd;
@@ -289,6 +293,8 @@ static void report(const struct task *task)
 
 int main(int argc, char **argv)
 {
+	const char *repeat = getenv("STRATA_SEED");
+	unsigned int seed = repeat ? strtoul(repeat, NULL, 0) : time(NULL);
 	struct task task = {};
 	int n = 1;
 
@@ -299,9 +305,15 @@ int main(int argc, char **argv)
 		die("no fault injection here");
 	memset(buf, 0x5a, MAX_LENGTH);
 
-	while (!try_fault(&task, n))
-		if (++n == MAX_FAULTS)
+	/* The first ones each; of many more one in some. */
+	srandom(seed);
+	while (!try_fault(&task, n)) {
+		n += n < DENSE ? 1 : 1 + random() % SPARSE;
+		if (n >= MAX_FAULTS)
 			die("%s: no end of faults", task.op->name);
+	}
 	report(&task);
+	if (n > DENSE)
+		printf("# fail_nth: of %d faults; STRATA_SEED=%u repeats it\n", n - 1, seed);
 	return 0;
 }

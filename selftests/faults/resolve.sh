@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 300
+# timeout: 400
 # kernel: lab
 # Every allocation that fails while a stack is described, enabled and taken down leaves it
 # as it was, with an errno and words.
