@@ -294,7 +294,8 @@ static void report(const struct task *task)
 int main(int argc, char **argv)
 {
 	const char *repeat = getenv("STRATA_SEED");
-	unsigned int seed = repeat ? strtoul(repeat, NULL, 0) : time(NULL);
+	unsigned int seed = repeat ? strtoul(repeat, NULL, 0) :
+				     (unsigned long)time(NULL);
 	struct task task = {};
 	int n = 1;
 
