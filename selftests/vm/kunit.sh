@@ -7,4 +7,4 @@ set -euo pipefail
 
 "$vm/deps.sh"
 "$vm/build.sh" lab >/dev/null
-"$vm/report.sh" kunit "$vm/boot.sh" --kernel lab --timeout 900 -- selftests/kunit.sh "$@"
+"$vm/report.sh" kunit "$vm/boot.sh" --kernel lab --timeout 2400 -- selftests/kunit.sh "$@"

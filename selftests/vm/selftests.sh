@@ -12,5 +12,5 @@ name=selftests-$kernel
 "$vm/deps.sh"
 "$vm/build.sh" "$kernel" >/dev/null
 # Each test has its own limit; this one is for a VM that is stuck.
-"$vm/report.sh" "$name" "$vm/boot.sh" --kernel "$kernel" --timeout 3000 \
+"$vm/report.sh" "$name" "$vm/boot.sh" --kernel "$kernel" --timeout 4000 \
 	-- selftests/run.sh "$@"
