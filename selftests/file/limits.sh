@@ -6,22 +6,29 @@
 . "$(dirname "$0")/fs.sh"
 require_cmd mkfs.ext4 fsfreeze
 
-get() { timeout 30 dd if="$blockdev" of=/dev/null bs=4k skip="$1" count="${2:-1}" iflag=direct 2>&1; }
-put() { timeout 30 dd if=/dev/zero of="$blockdev" bs=4k seek="$1" count="${2:-1}" oflag=direct conv=notrunc 2>&1; }
+# get SKIP [COUNT [BLOCK SIZE]], put SEEK [COUNT [BLOCK SIZE]]
+get() {
+	timeout 120 dd if="$blockdev" of=/dev/null bs="${3:-4k}" skip="$1" count="${2:-1}" \
+		iflag=direct 2>&1
+}
+put() {
+	timeout 120 dd if=/dev/zero of="$blockdev" bs="${3:-4k}" seek="$1" count="${2:-1}" \
+		oflag=direct conv=notrunc 2>&1
+}
 
 must mkfs_at dir ext4 128
 for direct in 1 0; do
 	what="direct=$direct"
 	must mkimage "$dir/image" 16
 	must mkfile cut "$dir/image" direct=$direct
-	must put 0 4096
+	must put 0 16 1M
 	truncate -s 8M "$dir/image"
 	ok_if "$what: what is left can be read" get 2047
 	ok_if "$what: and written" put 2047
 	expect_errno ENODATA "$what: a read of what was cut off" get 2048
 	expect_errno ENODATA "$what: a write of it" put 3000
 	expect_errno ENODATA "$what: a read across the end" \
-		timeout 30 dd if="$blockdev" of=/dev/null bs=16k skip=511 count=2 iflag=direct
+		timeout 120 dd if="$blockdev" of=/dev/null bs=16k skip=511 count=2 iflag=direct
 	expect_errno ENODATA "$what: zeroing there" fallocate -z -o 12M -l 1M "$blockdev"
 	is "$what: the file is no longer" $((8 << 20)) "$(stat -c %s "$dir/image")"
 	truncate -s 32M "$dir/image"
@@ -37,8 +44,8 @@ must mkfs_at small ext4 32
 for direct in 1 0; do
 	must mkimage "$small/image" 64
 	must mkfile full "$small/image" direct=$direct
-	expect_errno ENOSPC "direct=$direct: a full file system" put 0 16384
-	ok_if "direct=$direct: it can still be read" get 0 16384
+	expect_errno ENOSPC "direct=$direct: a full file system" put 0 1024 64k
+	ok_if "direct=$direct: it can still be read" get 0 64 1M
 	ok_if "direct=$direct: discard helps" blkdiscard "$blockdev"
 	ok_if "direct=$direct: and then it can be written" put 0 16
 	must rmfile full
@@ -48,7 +55,7 @@ done
 # A frozen file system: nothing fails, reads go on, writes wait.
 must mkimage "$dir/image" 16
 must mkfile frozen "$dir/image"
-must put 0 4096
+must put 0 16 1M
 must fsfreeze -f "$dir"
 cleanup fsfreeze -u "$dir"
 ok_if "frozen: reads go on" get 5
