@@ -54,4 +54,5 @@ is "it is live" "0 1 1 0" "$(lives)"
 every "resize a RAM disk" 0 store disks/layered.other/0.ram/size 2M -- store disks/layered.other/0.ram/size 1M
 must strata_disable $d
 is "all of it is down" "0 0 0 0" "$(lives)"
+must strata_remove frontends/block.f
 cd / || exit
