@@ -27,7 +27,7 @@ part() {
 gate=$top/selftests/bench/gate.sh
 parts=(lint kunit selftests-stock selftests-lab)
 # Those that have been seen to pass there; make selftests KERNEL=lab runs all.
-lab_tests=(block/ blockdev/ core/ durability/ faults/io file/holes file/io file/refuse
+lab_tests=(block/ blockdev/ core/ durability/ faults/io file/holes file/io file/limits file/refuse
 	model/layers model/memdiff stress/flapping)
 [ ! -x "$gate" ] || parts+=(gate)
 
