@@ -20,7 +20,14 @@ seen() {
 		return 1
 	}
 }
-not_seen() { ! seen "$@"; }
+# The journal of the file system may flush for itself meanwhile: one clean run of three.
+not_seen() {
+	for _ in 1 2 3; do
+		seen "$@" || return 0
+		grep "block_rq_issue: $number $1 " $tracing/trace
+	done
+	return 1
+}
 
 put() { dd if=/dev/zero of="$blockdev" bs=4k count=8 oflag=direct conv=notrunc"$1"; }
 fua() { dd if=/dev/zero of="$blockdev" bs=4k count=1 oflag=direct,dsync conv=notrunc; }
@@ -37,9 +44,9 @@ for direct in 1 0; do
 	must dd if=/dev/zero of="$TMPDIR/flush/image" bs=1M count=16 conv=fsync status=none
 	must mkfile flush "$TMPDIR/flush/image" direct=$direct
 	must put ''
-	ok_if "direct=$direct: a write is no flush" not_seen '.*F.*' put ''
-	ok_if "direct=$direct: flush" seen 'F.*' put ,fsync
-	ok_if "direct=$direct: FUA" seen '\(F.*\|WF.*\)' fua
+	ok_if "direct=$direct: a write is no flush" not_seen '[A-Z]*F[A-Z]*' put ''
+	ok_if "direct=$direct: flush" seen 'F[A-Z]*' put ,fsync
+	ok_if "direct=$direct: FUA" seen 'W\?F[A-Z]*' fua
 	must rmfile flush
 done
 
