@@ -163,7 +163,7 @@ strata_enable() {
 
 strata_disable() { echo 0 >"$strata/$1/enable"; }
 
-strata_last_error() { echo "last_error: $(cat "$strata/$1/last_error" 2>/dev/null)"; }
+strata_last_error() { echo "last_error: $(strata_get "$1" last_error 2>/dev/null)"; }
 
 # strata_mkblock NAME DISK: show a disk as a block device; its node comes in $blockdev.
 strata_mkblock() {
@@ -178,7 +178,9 @@ strata_remove() {
 	local dir=$strata/$1 sub
 	[ -d "$dir" ] || return 0
 	[ ! -e "$dir/enable" ] || echo 0 >"$dir/enable" || return
-	find "$dir" -maxdepth 1 -type l -delete
+	for sub in "$dir"/*; do
+		[ ! -L "$sub" ] || rm "$sub"
+	done
 	for sub in "$dir"/*/; do
 		# Default groups cannot be removed and go with their parent.
 		[ ! -d "$sub" ] || strata_remove "${sub#"$strata/"}" 2>/dev/null

@@ -9,10 +9,25 @@ set -u
 cd "$(dirname "$0")" || exit
 kernel=${STRATA_KERNEL:-stock}
 config=/sys/kernel/config/strata
-# Names of our modules, as lsmod prints them
-ours=$(find "/lib/modules/$(uname -r)/updates/" -name '*.ko' -printf '%f\n' | sed 's/\.ko$//; s/-/_/g')
 
-header() { sed -n "s/^# $2: *//p" "$1" | head -n1; }
+# Starting a program takes a seventh of a second in the lab kernel, and this script would
+# start dozens between two tests: it asks bash and /proc where it can.
+
+# Our modules, as /proc/modules names them
+declare -A ours=()
+while IFS= read -r _module; do
+	_module=${_module##*/}
+	_module=${_module%.ko}
+	ours[${_module//-/_}]=1
+done < <(find "/lib/modules/$(uname -r)/updates/" -name '*.ko')
+
+# header FILE NAME: what the comment "# NAME: ..." of a test says
+header() {
+	local line
+	while IFS= read -r line; do
+		[[ $line != "# $2:"* ]] || { echo "${line#"# $2:"}"; return; }
+	done <"$1"
+}
 
 selected() {
 	local name
@@ -22,9 +37,6 @@ selected() {
 	done
 	return 1
 }
-
-# Items left in configfs, innermost last; default groups have a parent in the list.
-left_items() { find $config/{disks,frontends} -mindepth 1 -maxdepth 1 -type d 2>/dev/null; }
 
 # So that the next test starts clean.
 sweep() {
@@ -39,23 +51,29 @@ sweep() {
 	done
 }
 
-loaded() { lsmod | awk 'NR > 1 { print $1 }' | grep -xF "$ours" | tr '\n' ' '; }
+# loaded [SAY]: puts our modules that are loaded into the array of that name.
+loaded() {
+	local name at
+	loaded=()
+	while read -r name _ _ _ _ at _; do
+		[ -n "${ours[$name]:-}" ] || continue
+		loaded+=("$name")
+		# kmemleak has only addresses of what is gone.
+		[ -z "${1:-}" ] || echo "$name was at $at" >/dev/kmsg
+	done </proc/modules
+}
 
 # References drop a little after the last user: insist for a while.
 unload() {
-	local tries module at
-	# kmemleak has only addresses of what is gone.
-	grep -wF "$ours" /proc/modules | while read -r module _ _ _ _ at _; do
-		echo "$module was at $at" >/dev/kmsg
+	local tries
+	loaded say
+	for tries in {1..10}; do
+		[ ${#loaded[@]} -gt 0 ] || return 0
+		[ "$tries" -lt 4 ] || sleep 0.5
+		modprobe -r "${loaded[@]}" 2>/dev/null
+		loaded
 	done
-	for tries in 1 2 3 4 5 6 7 8 9 10; do
-		for module in $(loaded); do
-			modprobe -r "$module" 2>/dev/null
-		done
-		[ -n "$(loaded)" ] || return 0
-		[ "$tries" -lt 3 ] || sleep 0.5
-	done
-	return 1
+	[ ${#loaded[@]} = 0 ]
 }
 
 # The first complaint since the marker.
@@ -69,15 +87,17 @@ complaint() {
 # What a test must not leave behind, a line each
 leftovers() {
 	local marker=$1 it
-	for it in $(left_items); do
-		echo "left in configfs: ${it#"$config/"}"
+	for it in "$config"/{disks,frontends}/*/; do
+		[ ! -d "$it" ] || echo "left in configfs: ${it#"$config/"}"
 	done
 	sweep
-	unload || echo "still loaded: $(loaded)"
-	losetup -n -l -O NAME,BACK-FILE 2>/dev/null | sed 's/^/left loop device: /'
-	dmsetup ls 2>/dev/null | grep -v '^No devices' | sed 's/^/left dm device: /'
-	losetup -D
-	dmsetup remove_all
+	unload || echo "still loaded: ${loaded[*]}"
+	for it in /sys/block/loop*/loop; do
+		[ ! -d "$it" ] || { echo "left loop device: ${it%/loop}, $(<"$it/backing_file")"; losetup -D; }
+	done
+	for it in /sys/block/dm-*/dm; do
+		[ ! -d "$it" ] || { echo "left dm device: $(<"$it/name")"; dmsetup remove_all; }
+	done
 	it=$(complaint "$marker")
 	[ -z "$it" ] || printf 'kernel complained:\n%s\n' "$it"
 }
