@@ -390,8 +390,6 @@ static void set_limits(struct strata_disk *disk, struct block_device *bdev)
 	struct queue_limits *lim = &disk->limits;
 	unsigned int block = bdev_logical_block_size(bdev);
 
-	/* The stacking default is stricter than many devices are. */
-	lim->dma_alignment = 0;
 	queue_limits_stack_bdev(lim, bdev, 0, disk->name);
 
 	if (!bdev_max_discard_sectors(bdev)) {

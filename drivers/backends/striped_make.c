@@ -189,8 +189,6 @@ static void derive_limits(const struct striped *s, struct strata_disk *disk)
 	unsigned int i;
 	int err = 0;
 
-	/* The stacking default is stricter than many disks are. */
-	lim->dma_alignment = 0;
 	for (i = 0; i < s->nr.by; i++)
 		err = strata_disk_stack_limits(disk, s->members[i]) ?: err;
 	/* Alignments that do not agree are hints lost, no more. */

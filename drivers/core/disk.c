@@ -83,6 +83,8 @@ struct strata_disk *strata_disk_alloc(const char *name)
 		goto free;
 
 	blk_set_stacking_limits(&disk->limits);
+	/* The stacking default, 511, is stricter than many disks are. */
+	disk->limits.dma_alignment = 0;
 	disk->limits.features = BLK_FEAT_NOWAIT;
 	disk->limits.max_discard_sectors = UINT_MAX;
 	disk->limits.max_hw_discard_sectors = UINT_MAX;
@@ -236,6 +238,28 @@ int strata_disk_stack_limits(struct strata_disk *disk,
 	return blk_stack_limits(&disk->limits, &lim, 0) ? -EINVAL : 0;
 }
 EXPORT_SYMBOL_NS_GPL(strata_disk_stack_limits, STRATA);
+
+/**
+ * strata_disk_inherit() - be to disks above what the one disk below is
+ * @disk: the disk that is being made
+ * @below: a disk whose sectors are those of @disk, one by one
+ *
+ * Takes over limits, what discards do, the identity and read_only. What is not
+ * so for @disk is for the type to change.
+ *
+ * Context: in a type's create.
+ */
+void strata_disk_inherit(struct strata_disk *disk,
+			 const struct strata_disk *below)
+{
+	disk->limits = below->limits;
+	disk->read_only = below->read_only;
+	disk->unmap = below->unmap;
+	disk->optimal_unmap_sectors = below->optimal_unmap_sectors;
+	disk->has_id = below->has_id;
+	memcpy(disk->id, below->id, sizeof(disk->id));
+}
+EXPORT_SYMBOL_NS_GPL(strata_disk_inherit, STRATA);
 
 /**
  * strata_disk_sum_stats() - add up the counters of all CPUs

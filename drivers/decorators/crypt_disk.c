@@ -111,15 +111,10 @@ int crypt_attach(struct crypt *c, struct strata_disk *disk,
 		return -EINVAL;
 
 	disk->private = c;
-	disk->read_only = below->read_only;
-	disk->limits = below->limits;
+	strata_disk_inherit(disk, below);
 	derive_limits(c, disk);
-	disk->unmap = below->unmap;
 	if (disk->unmap == STRATA_UNMAP_ZEROES)
 		disk->unmap = STRATA_UNMAP_UNSPECIFIED;
-	disk->optimal_unmap_sectors = below->optimal_unmap_sectors;
-	disk->has_id = below->has_id;
-	memcpy(disk->id, below->id, sizeof(disk->id));
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(crypt_attach, STRATA);

@@ -151,22 +151,6 @@ const struct strata_disk_ops delay_disk_ops = {
 };
 EXPORT_SYMBOL_NS_GPL(delay_disk_ops, STRATA);
 
-/* All that a disk says of itself is said of the one below. */
-static void inherit(struct strata_disk *disk, const struct strata_disk *below)
-{
-	/* The stacking default is stricter than many disks are. */
-	disk->limits.dma_alignment = 0;
-	strata_disk_stack_limits(disk, below);
-	disk->limits.max_discard_sectors = below->limits.max_discard_sectors;
-	disk->limits.max_hw_discard_sectors =
-		below->limits.max_hw_discard_sectors;
-	disk->read_only = below->read_only;
-	disk->unmap = below->unmap;
-	disk->optimal_unmap_sectors = below->optimal_unmap_sectors;
-	disk->has_id = below->has_id;
-	memcpy(disk->id, below->id, sizeof(disk->id));
-}
-
 /**
  * delay_create() - complete a disk that delays another
  * @disk: the disk; private and all that it inherits are filled in.
@@ -204,7 +188,7 @@ struct delay *delay_create(struct strata_disk *disk, struct strata_disk *below,
 	/* Who waits for a CPU waits for longer than was asked for. */
 	set_user_nice(d->worker->task, MIN_NICE);
 	disk->private = d;
-	inherit(disk, below);
+	strata_disk_inherit(disk, below);
 	return d;
 exit_pool:
 	mempool_exit(&d->pool);

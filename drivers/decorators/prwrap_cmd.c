@@ -234,23 +234,6 @@ const struct strata_disk_ops prwrap_disk_ops = {
 };
 EXPORT_SYMBOL_NS_GPL(prwrap_disk_ops, STRATA);
 
-static int describe_disk(struct strata_disk *disk,
-			 const struct strata_disk *inner)
-{
-	int err;
-
-	/* The stacking default is stricter than many disks are. */
-	disk->limits.dma_alignment = 0;
-	err = strata_disk_stack_limits(disk, inner);
-	if (err)
-		return err;
-	disk->unmap = inner->unmap;
-	disk->optimal_unmap_sectors = inner->optimal_unmap_sectors;
-	disk->has_id = inner->has_id;
-	memcpy(disk->id, inner->id, sizeof(disk->id));
-	return 0;
-}
-
 static int open_ptpl(struct prwrap *p, struct file *file, const char **why)
 {
 	int err = prwrap_ptpl_init(&p->ptpl, file, p->now, why);
@@ -296,21 +279,19 @@ struct prwrap *prwrap_create(struct strata_disk *disk,
 			     const char **why)
 {
 	struct prwrap *p = prwrap_alloc();
-	int err = -ENOMEM;
+	int err = 0;
 
 	*why = "out of memory";
 	if (!p)
-		return ERR_PTR(err);
+		return ERR_PTR(-ENOMEM);
 	p->inner = inner;
-	err = describe_disk(disk, inner);
-	if (err)
-		*why = "the alignment of the disk below does not fit";
-	else if (ptpl)
+	if (ptpl)
 		err = open_ptpl(p, ptpl, why);
 	if (err) {
 		prwrap_destroy(p);
 		return ERR_PTR(err);
 	}
+	strata_disk_inherit(disk, inner);
 	disk->private = p;
 	disk->pr = &p->pr;
 	return p;

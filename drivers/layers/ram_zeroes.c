@@ -39,24 +39,24 @@ unsigned int ram_hidden_range(struct ram *ram, sector_t sector,
 }
 
 /*
- * Widen @first to @last over the ranges they touch, and count those that one
- * range in their place replaces. Under the zero lock.
+ * Widen @first to @last over the ranges they touch. Under the zero lock.
+ * Return: whether there are any, so that the range replaces another.
  */
-static unsigned long zeroes_merge(struct ram *ram, unsigned long *first,
-				  unsigned long *last)
+static bool zeroes_merge(struct ram *ram, unsigned long *first,
+			 unsigned long *last)
 {
 	MA_STATE(mas, &ram->zeroes, *first ? *first - 1 : 0, *last);
 	unsigned long max = *last == ULONG_MAX ? *last : *last + 1;
-	unsigned long nr = 0;
+	bool any = false;
 
 	rcu_read_lock();
 	while (mas_find(&mas, max)) {
 		*first = min(*first, mas.index);
 		*last = max(*last, mas.last);
-		nr++;
+		any = true;
 	}
 	rcu_read_unlock();
-	return nr;
+	return any;
 }
 
 static int zeroes_store(struct ram *ram, unsigned long first,
@@ -154,23 +154,23 @@ static blk_status_t hide_locked(struct ram *ram, unsigned long first,
 	/* The layer may have shrunk since the request was admitted. */
 	sector_t end = strata_layer_end(&ram->layer);
 	blk_status_t status;
-	unsigned long nr;
+	bool replaces;
 
 	if (first >= min(ram->zero_from, end))
 		return BLK_STS_OK;
 	last = min(last, end - 1);
-	nr = zeroes_merge(ram, &first, &last);
-	if (!nr) {
+	replaces = zeroes_merge(ram, &first, &last);
+	if (!replaces) {
 		status = zeroes_charge(ram, first, last, nowait);
 		if (status)
 			return status;
 	}
 	if (zeroes_unite(ram, first, last, ram_gfp(nowait))) {
-		if (!nr)
+		if (!replaces)
 			ram_uncharge(ram, RAM_RANGE_BYTES);
 		return nowait ? BLK_STS_AGAIN : BLK_STS_NOSPC;
 	}
-	if (!nr)
+	if (!replaces)
 		WRITE_ONCE(ram->nr_zeroes, ram->nr_zeroes + 1);
 	return BLK_STS_OK;
 }

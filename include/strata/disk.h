@@ -221,6 +221,8 @@ void strata_disk_refresh(struct strata_disk *disk);
 void strata_disk_mark_dead(struct strata_disk *disk);
 int strata_disk_stack_limits(struct strata_disk *disk,
 			     const struct strata_disk *below);
+void strata_disk_inherit(struct strata_disk *disk,
+			 const struct strata_disk *below);
 void strata_disk_sum_stats(const struct strata_disk *disk,
 			   struct strata_stats *sum);
 
