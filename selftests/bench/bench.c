@@ -2,9 +2,11 @@
 /*
  * frontends/bench.<name>: issues requests from inside the kernel and tells what
  * one costs. The target is the linked disk, in the context a protocol engine
- * would use it from, or else the block device or regular file at `path`.
+ * would use it from, or the block device or regular file at `path`, or the
+ * cipher of crypt alone.
  *
  *	path	see above
+ *	cipher	xts(aes) in data units of so many bytes; 0: no cipher
  *	op	read, write or discard
  *	count	requests in a batch
  *	depth	requests under one plug
@@ -28,6 +30,7 @@
  * struct bench_desc - the description
  * @desc: the core's part
  * @path: see above
+ * @cipher: see above
  * @op: see above
  * @count: see above
  * @depth: see above
@@ -39,6 +42,7 @@
 struct bench_desc {
 	struct strata_desc desc;
 	char *path;
+	u32 cipher;
 	char *op;
 	u32 count;
 	u32 depth;
@@ -100,13 +104,30 @@ static int open_path(struct bench_desc *bd, struct bench_target *target)
 	return 0;
 }
 
+static int open_cipher(struct bench_desc *bd, struct bench_target *target)
+{
+	struct bench_cipher *cipher = bench_cipher_new(bd->cipher);
+
+	if (IS_ERR(cipher))
+		return strata_fail(&bd->desc, PTR_ERR(cipher),
+				   "no xts(aes) in units of %u: error %ld",
+				   bd->cipher, -PTR_ERR(cipher));
+	target->ops = &bench_cipher_ops;
+	target->cipher = cipher;
+	/* The page is its own; the place is only a number. */
+	target->sectors = S64_MAX >> SECTOR_SHIFT;
+	return 0;
+}
+
 static int bench_enable(struct strata_desc *desc)
 {
 	struct bench_desc *bd = to_bench_desc(desc);
 	struct bench_target target = {};
 	int err;
 
-	if (bd->path && *bd->path)
+	if (bd->cipher)
+		err = open_cipher(bd, &target);
+	else if (bd->path && *bd->path)
 		err = open_path(bd, &target);
 	else
 		err = open_disk(bd, &target);
@@ -131,6 +152,7 @@ static int bench_disable(struct strata_desc *desc, bool force)
 		strata_handle_close(target.handle);
 	if (target.file)
 		fput(target.file);
+	bench_cipher_free(target.cipher);
 	return 0;
 }
 
@@ -141,7 +163,8 @@ static int parse_op(struct bench_desc *bd, enum req_op *op)
 	else if (sysfs_streq(bd->op, "write"))
 		*op = REQ_OP_WRITE;
 	else if (sysfs_streq(bd->op, "discard") &&
-		 bd->target.ops != &bench_file_ops)
+		 (bd->target.ops == &bench_bdev_ops ||
+		  bd->target.ops == &bench_disk_ops))
 		*op = REQ_OP_DISCARD;
 	else
 		return strata_fail(&bd->desc, -EINVAL,
@@ -188,6 +211,7 @@ static ssize_t bench_run_show(struct config_item *item, char *page)
 CONFIGFS_ATTR_RO(bench_, run);
 
 STRATA_ATTR(bench, struct bench_desc, path, str);
+STRATA_ATTR(bench, struct bench_desc, cipher, u32);
 STRATA_ATTR(bench, struct bench_desc, op, str);
 STRATA_ATTR(bench, struct bench_desc, count, u32);
 STRATA_ATTR(bench, struct bench_desc, depth, u32);
@@ -196,6 +220,7 @@ STRATA_ATTR(bench, struct bench_desc, alloc, bool);
 
 static struct configfs_attribute *bench_attrs[] = {
 	&bench_attr_path,
+	&bench_attr_cipher,
 	&bench_attr_op,
 	&bench_attr_count,
 	&bench_attr_depth,

@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/types.h>
 
+struct bench_cipher;
 struct bench_run;
 struct bench_target;
 struct strata_desc;
@@ -49,12 +50,14 @@ struct bench_target_ops {
  * @sectors: its size
  * @handle: a strata disk, or NULL
  * @file: a block device or regular file, or NULL
+ * @cipher: a cipher, or NULL
  */
 struct bench_target {
 	const struct bench_target_ops *ops;
 	sector_t sectors;
 	struct strata_handle *handle;
 	struct file *file;
+	struct bench_cipher *cipher;
 };
 
 /**
@@ -108,6 +111,11 @@ extern const struct bench_target_ops bench_disk_ops;
 
 /* file.c */
 extern const struct bench_target_ops bench_file_ops;
+
+/* cipher.c */
+extern const struct bench_target_ops bench_cipher_ops;
+struct bench_cipher *bench_cipher_new(unsigned int unit);
+void bench_cipher_free(struct bench_cipher *cipher);
 
 /* pass.c */
 extern struct strata_type bench_pass_type;

@@ -62,6 +62,44 @@ null_set() {
 	strata_remove disks/blockdev.null
 }
 
+# member_set NAME DISK: against the dm device that is on, both with statistics
+member_set() {
+	local op depth
+	block_on "$2"
+	iostats "$block" 1
+	for op in randread randwrite; do
+		for depth in 1 32; do
+			measure "$1" $op libaio $depth "dm=$dm" "strata=$block"
+		done
+	done
+	block_off
+	dm_off
+}
+
+# Each on null_blk of its own; dm's are held by dm.
+wrap_sets() {
+	members_on
+	striped_on $((128 << 10))
+	null_on
+	null1=$null
+	null_on
+	null2=$null
+	dm_stripe_on $((128 << 10))
+	member_set striped striped.pair
+	striped_off
+
+	strata_mkdisk delay.none disk@disks/blockdev.m1
+	dm_delay_on "$null1"
+	member_set delay delay.none
+	strata_remove disks/delay.none
+
+	strata_mkdisk crypt.bench disk@disks/blockdev.m1 "key=$key"
+	dm_crypt_on "$null1" 512
+	member_set crypt crypt.bench
+	strata_remove disks/crypt.bench
+	members_off
+}
+
 mem_set() {
 	local op depth
 	mem_on
@@ -116,6 +154,7 @@ file_set() {
 }
 
 null_set
+wrap_sets
 brd_on
 mem_set
 memdiff_set

@@ -66,6 +66,94 @@ dm_figures() {
 	dm_off
 }
 
+# What combines or wraps disks; each on the null_blk of blockdev.m1.
+striped_figures() {
+	local i
+	members_on
+	figure engine.member disk@disks/blockdev.m1
+	# A plugful is in one chunk, on one member; then on both, which costs blk-mq more.
+	striped_on $((1 << 20))
+	figure engine.striped disk@disks/striped.pair
+	block_on striped.pair
+	figure block.striped "path=$block"
+	block_off
+	striped_off
+	striped_on $((128 << 10))
+	figure engine.striped.both disk@disks/striped.pair
+	block_on striped.pair
+	figure block.striped.both "path=$block"
+	block_off
+	striped_off
+	strata_mkdisk delay.none disk@disks/blockdev.m1 delay_us=0
+	figure engine.delay disk@disks/delay.none
+	block_on delay.none
+	figure block.delay "path=$block"
+	block_off
+	strata_remove disks/delay.none
+	strata_mkdisk prwrap.none disk@disks/blockdev.m1
+	figure engine.prwrap disk@disks/prwrap.none
+	strata_remove disks/prwrap.none
+	# Four deep
+	strata_mkdisk delay.three disk@disks/blockdev.m1
+	strata_mkdisk prwrap.two disk@disks/delay.three
+	strata_mkdisk delay.one disk@disks/prwrap.two
+	figure engine.four disk@disks/delay.one
+	for i in delay.one prwrap.two delay.three; do
+		strata_remove "disks/$i"
+	done
+	members_off
+}
+
+dm_wrap_figures() {
+	dm_stripe_on $((1 << 20))
+	iostats "$dm" 0
+	figure dm.stripe "path=$dm"
+	dm_off
+	dm_stripe_on $((128 << 10))
+	iostats "$dm" 0
+	figure dm.stripe.both "path=$dm"
+	dm_off
+	dm_delay_on "$null1"
+	iostats "$dm" 0
+	figure dm.delay "path=$dm"
+	dm_off
+}
+
+# The cipher is most of it, so it is measured alone as well.
+crypt_figures() {
+	local size op
+	for size in 512 4096; do
+		null_of $size
+		figure cipher$size.read cipher=$size
+		figure cipher$size.write cipher=$size op=write
+		figure null$size.read "path=$null"
+		figure null$size.write "path=$null" op=write
+		strata_mkdisk blockdev.plain "path=$null"
+		strata_mkdisk crypt.bench disk@disks/blockdev.plain "key=$key"
+		for op in read write; do
+			figure engine.crypt$size.$op disk@disks/crypt.bench op=$op
+		done
+		block_on crypt.bench
+		for op in read write; do
+			figure block.crypt$size.$op "path=$block" op=$op
+		done
+		block_off
+		strata_remove disks/crypt.bench
+		strata_remove disks/blockdev.plain
+		[ "$what" = inline ] || dm_crypt_figures $size
+	done
+}
+
+dm_crypt_figures() {
+	local op
+	dm_crypt_on "$null" "$1"
+	iostats "$dm" 0
+	for op in read write; do
+		figure "dm.crypt$1.$op" "path=$dm" op=$op
+	done
+	dm_off
+}
+
 # What is in memory, over brd or beside it.
 mem_figures() {
 	figure brd.read "path=$brd"
@@ -129,6 +217,9 @@ loop_figures() {
 null_on
 null_figures
 [ "$what" = inline ] || dm_figures
+striped_figures
+[ "$what" = inline ] || dm_wrap_figures
+crypt_figures
 brd_on
 mem_figures
 [ "$what" = inline ] || snapshot_figures

@@ -78,7 +78,29 @@ function icount_table(widths) {
 	path("engine, file; overwrite", "engine.file.write", "vfs.write", "", "", 600)
 	path("block, file; read", "block.file.read", "vfs.read", "loop.read", "vfs.read", 1200)
 	path("block, file; overwrite", "block.file.write", "vfs.write", "loop.write", "vfs.write", 1200)
+	path("engine, striped; read in a chunk", "engine.striped", "engine.member", "", "", 100)
+	path("block, striped; read in a chunk", "block.striped", "null.read", "dm.stripe", "null.read")
+	path("engine, striped; two members in a plug", "engine.striped.both", "engine.member")
+	path("block, striped; two members in a plug", "block.striped.both", "null.read", "dm.stripe.both", "null.read")
+	path("engine, delay of 0; read", "engine.delay", "engine.member", "", "", 100)
+	path("block, delay of 0; read", "block.delay", "null.read", "dm.delay", "null.read")
+	path("engine, prwrap; read", "engine.prwrap", "engine.member")
+	level("engine; delay, prwrap, delay: each", "engine.four", "engine.member", 3, "dm.linear2", "dm.linear", 60)
+	crypt_paths(512)
+	crypt_paths(4096)
 	rule(widths)
+}
+
+# Whole costs: below that of dm-crypt is the target.
+function crypt_paths(size,   op, i, name) {
+	for (i = 1; i <= 2; i++) {
+		op = i == 1 ? "read" : "write"
+		name = size "." op
+		path("cipher alone, units of " size "; " op, "cipher" name)
+		path("engine, crypt " size "; " op, "engine.crypt" name, "cipher" name)
+		path("block, crypt " size "; " op, "block.crypt" name, "null" name, "dm.crypt" name, "null" name,
+		     over("dm.crypt" name, "null" name))
+	}
 }
 
 function ratio(kind, name, device, peer) {
@@ -119,6 +141,9 @@ function fio_table(widths, i, op, name) {
 		throughput("same with iostats 0; " op, name, "lean", "bare", 0.9)
 		throughput("dm-linear; " op ", io_uring, null_blk", name, "dm", "bare")
 	}
+	fio_set("striped", "strata", "striped", "dm", 0, "dm-stripe")
+	fio_set("delay", "strata", "delay of 0", "dm", 0, "dm-delay")
+	fio_set("crypt", "strata", "crypt", "dm", 0, "dm-crypt")
 	fio_set("mem", "strata", "mem", "brd", 1.0, "brd")
 	fio_set("memdiff", "strata", "memdiff", "snapshot", 0, "dm-snapshot")
 	fio_set("file", "strata", "file", "loop", 1.5, "loop")
@@ -139,6 +164,13 @@ function gated() {
 	gate("mem overwrite", "mem.write")
 	gate("memdiff read-through", "memdiff.through", "brd.read")
 	gate("memdiff overwrite", "memdiff.write")
+	gate("striped read in a chunk", "engine.striped", "null.read")
+	gate("delay of 0, read", "engine.delay", "null.read")
+	gate("delay, prwrap, delay over blockdev", "engine.four", "null.read")
+	gate("crypt read, 512", "engine.crypt512.read")
+	gate("crypt write, 512", "engine.crypt512.write")
+	gate("crypt read, 4096", "engine.crypt4096.read")
+	gate("crypt write, 4096", "engine.crypt4096.write")
 	gate("file read, engine", "engine.file.read", "vfs.read")
 	gate("file overwrite, engine", "engine.file.write", "vfs.write")
 	gate("file read, block", "block.file.read", "vfs.read")

@@ -16,12 +16,47 @@ sectors() { blockdev --getsz "$1"; }
 
 iostats() { echo "$2" >"/sys/block/${1#/dev/}/queue/iostats" || fail "iostats of $1"; }
 
-# null_blk that completes where it is submitted: $null
-null_on() {
-	mknull null memory_backed=0 irqmode=0 submit_queues=1 size=1024 || fail null_blk
+# null_of BLOCK_SIZE: null_blk that completes where it is submitted: $null
+null_of() {
+	mknull null memory_backed=0 irqmode=0 submit_queues=1 size=1024 "blocksize=$1" ||
+		fail null_blk
 	# Its timer and its window would show in some figures and not in others.
 	echo 0 >"/sys/block/${null#/dev/}/queue/wbt_lat_usec"
 }
+null_on() { null_of 512; }
+
+# Two of them, each a disk as well: $null1 and $null2, blockdev.m1 and blockdev.m2
+members_on() {
+	null_on
+	null1=$null
+	null_on
+	null2=$null
+	strata_mkdisk blockdev.m1 "path=$null1"
+	strata_mkdisk blockdev.m2 "path=$null2"
+}
+members_off() { strata_remove disks/blockdev.m1 && strata_remove disks/blockdev.m2; }
+
+# striped_on CHUNK_SIZE: striped.pair of both. dm_stripe_on: what dm has for it
+striped_on() {
+	strata_mkdisk striped.pair "chunk_size=$1"
+	strata_make disks/striped.pair/0 disk@disks/blockdev.m1
+	strata_make disks/striped.pair/1 disk@disks/blockdev.m2
+}
+striped_off() { strata_remove disks/striped.pair; }
+dm_stripe_on() {
+	dm_on "0 $((2 * $(sectors "$null1"))) striped 2 $(($1 / 512)) $null1 0 $null2 0"
+}
+
+dm_delay_on() { dm_on "0 $(sectors "$1") delay $1 0 0"; }
+
+# dm_crypt_on DEVICE SECTOR_SIZE: without its work queues
+dm_crypt_on() {
+	local options="2 no_read_workqueue no_write_workqueue"
+	[ "$2" = 512 ] ||
+		options="4 no_read_workqueue no_write_workqueue sector_size:$2 iv_large_sectors"
+	dm_on "0 $(sectors "$1") crypt aes-xts-plain64 $key 0 $1 0 $options"
+}
+key=$(printf '%02x' {0..63})
 
 # RAM disks, every page of which is there: $brd, $brd2 for exceptions, $brd3 for a peer
 brd_on() {
