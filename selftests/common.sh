@@ -144,3 +144,34 @@ mkhook() {
 	chmod 755 "$hook"
 	cleanup rm -f "$hook"
 }
+
+# load DEVICE [FIO OPTION]...: random I/O in the background until an error. $load is its
+# pid, $load_log what it says, and $load_log.status its exit status.
+load() {
+	load_log=$TMPDIR/load.$$
+	cleanup rm -f "$load_log" "$load_log.status"
+	(
+		fio --name=load --filename="$1" --thread --direct=1 --ioengine=io_uring --iodepth=16 \
+			--rw=randrw --bs=4k --time_based --runtime=100 --output="$load_log" "${@:2}"
+		echo $? >"$load_log.status"
+	) >/dev/null 2>&1 &
+	# shellcheck disable=SC2034 # for the test
+	load=$!
+	wait_for 30 _busy "$1"
+}
+_busy() { [ "$(awk '{ print $1 + $5 }' "/sys/block/${1#/dev/}/stat")" -gt 50 ]; }
+ended() { ! kill -0 "$1" 2>/dev/null; }
+
+# Questions for wait_for and ok_if
+has_sectors() { [ "$(blockdev --getsz "$1" 2>/dev/null)" = "$2" ]; }
+is_down() { [ "$(strata_get "disks/$1" live)" = 0 ]; }
+not_unloaded() { ! modprobe -r "$1" 2>/dev/null; }
+
+# find_scsi VARIABLE: the disk of scsi_debug
+find_scsi() {
+	local _d
+	for _d in /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/sd*; do
+		[ -b "/dev/${_d##*/}" ] && printf -v "$1" %s "/dev/${_d##*/}"
+		return
+	done
+}

@@ -25,7 +25,7 @@ done < <(find "/lib/modules/$(uname -r)/updates/" -name '*.ko')
 header() {
 	local line
 	while IFS= read -r line; do
-		[[ $line != "# $2:"* ]] || { echo "${line#"# $2:"}"; return; }
+		[[ ! $line =~ ^"# $2:"\ *(.*) ]] || { echo "${BASH_REMATCH[1]}"; return; }
 	done <"$1"
 }
 

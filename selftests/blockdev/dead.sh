@@ -14,16 +14,7 @@ pull() { echo 1 >"/sys/block/${disk#/dev/}/device/delete"; }
 mkscsi() {
 	modprobe -q sd_mod
 	modprobe scsi_debug dev_size_mb=64 || return
-	wait_for 10 find_scsi
-}
-
-find_scsi() {
-	local d
-	for d in /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/sd*; do
-		[ -e "$d" ] || return 1
-		disk=/dev/${d##*/}
-	done
-	[ -b "$disk" ]
+	wait_for 10 find_scsi disk
 }
 
 rmscsi() { [ ! -d /sys/module/scsi_debug ] || wait_for 10 modprobe -r scsi_debug; }

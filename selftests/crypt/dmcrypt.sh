@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 200
 # On disk it is what dm-crypt makes, to the last byte, both ways.
 . "$(dirname "$0")/common.sh"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 120
 # Keys: three ways in, none out, and words for those that are none.
 . "$(dirname "$0")/common.sh"

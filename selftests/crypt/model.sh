@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 240
 # Encrypted disks against the model, and with fio's verification. Discards are left out of
 # the model: what was discarded reads as noise.

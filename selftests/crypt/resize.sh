@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 120
 # The size below is the size above, also under load.
 . "$(dirname "$0")/common.sh"

@@ -1,27 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 120
 # Removal under load: nothing goes without force, and with it all I/O ends.
 . "$(dirname "$0")/common.sh"
 require_cmd fio
-
-log=$TMPDIR/fio.$$
-cleanup rm -f "$log" "$log.status"
-
-# load DEVICE: random I/O in the background, until an error; $load is its pid
-load() {
-	(
-		fio --name=load --filename="$1" --thread --direct=1 --ioengine=io_uring --iodepth=16 \
-			--rw=randrw --bssplit=4k/60:64k/40 --time_based --runtime=100 --output="$log"
-		echo $? >"$log.status"
-	) >/dev/null 2>&1 &
-	load=$!
-	wait_for 20 busy "$1"
-}
-busy() { [ "$(awk '{ print $1 + $5 }' "/sys/block/${1#/dev/}/stat")" -gt 100 ]; }
-ended() { ! kill -0 "$1" 2>/dev/null; }
-not_unloaded() { ! modprobe -r "$1" 2>/dev/null; }
 
 must mkloopcrypt plain 16M
 # Completions in interrupts, late
@@ -32,7 +14,7 @@ must mkcrypt irq "$(newkey)" blockdev.irq
 for name in plain irq; do
 	must show dev $name disks/crypt.$name
 	: "${dev:?}"
-	must load "$dev"
+	must load "$dev" --bssplit=4k/60:64k/40
 	refused EBUSY "is open" frontends/block.$name "$name: disable under load" \
 		strata_disable frontends/block.$name
 	expect_errno EBUSY "$name: rmdir under load" rmdir "$strata/disks/crypt.$name"
@@ -43,8 +25,8 @@ for name in plain irq; do
 	is "$name: a link that goes is not missed" 1 "$(strata_get disks/crypt.$name stale)"
 	ok_if "$name: force_detach" strata_set frontends/block.$name force_detach=1
 	ok_if "$name: all I/O ends" wait_for 20 ended "$load"
-	is "$name: with an error for who did it" 1 "$(cat "$log.status")"
-	ok_if "$name: and the disk goes" wait_for 5 eval "[ \$(strata_get disks/crypt.$name live) = 0 ]"
+	is "$name: with an error for who did it" 1 "$(cat "$load_log.status")"
+	ok_if "$name: and the disk goes" wait_for 5 is_down crypt.$name
 	expect_refusal ENOENT 'no disk is linked' disks/crypt.$name "$name: not without its link"
 done
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 120
 # Who is delayed, by how much, what may be changed while it is, and what may not be said.
 . "$(dirname "$0")/../common.sh"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 120
 # Delays against the model: none, some, one that changes all the time, and sizes that do.
 . "$(dirname "$0")/../common.sh"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 240
 # The commands of persistent reservations through /dev/strataN, what each lets whom do,
 # and what pr/ shows.

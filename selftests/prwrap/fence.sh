@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 240
 # Two hosts share a disk; one takes it away from the other, which has writes in flight on
 # a slow device. When preempt-and-abort has returned, they have landed or never will.

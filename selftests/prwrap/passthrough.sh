@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # blockdev pr=passthrough: the reservations of a SCSI device that LIO makes of memory, and
 # shows twice, to two hosts. strata is one of them, sg_persist the other.
 . "$(dirname "$0")/kit.sh"

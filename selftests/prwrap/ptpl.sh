@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 240
 # Reservations that persist: over a reload of the module, with a torn slot, and without a
 # whole one.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # Where a disk with reservations can stand: who shares it, what goes on top of it, and that
 # nothing gets past it.
 . "$(dirname "$0")/kit.sh"

@@ -6,24 +6,8 @@
 . "$(dirname "$0")/../common.sh"
 
 require_cmd fio
-fio_log=$TMPDIR/fio.$$
-cleanup rm -f "$fio_log" "$fio_log.status"
-
-# load DEVICE: random I/O for long, in the background, until an error; $load is its pid
-load() {
-	(
-		fio --name=load --filename="$1" --thread --direct=1 --ioengine=io_uring --iodepth=8 \
-			--rw=randrw --bs=4k --time_based --runtime=100 --output="$fio_log"
-		echo $? >"$fio_log.status"
-	) >/dev/null 2>&1 &
-	load=$!
-	wait_for 20 busy "$1"
-}
-busy() { [ "$(awk '{ print $1 + $5 }' "/sys/block/${1#/dev/}/stat")" -gt 100 ]; }
 stop_load() { kill -INT "$(pgrep -P "$load" fio)" && wait "$load"; }
-ended() { ! kill -0 "$1" 2>/dev/null; }
 no_device() { [ ! -e "/sys/block/${1#/dev/}" ]; }
-not_unloaded() { ! modprobe -r "$1" 2>/dev/null; }
 
 must mkloop base 16M
 must mkmem m 16M
@@ -47,10 +31,9 @@ for disk in layered.m layered.d; do
 	done
 	ok_if "$disk: force_detach" strata_set frontends/block.f force_detach=1
 	ok_if "$disk: all I/O ends" wait_for 20 ended "$load"
-	is "$disk: with an error for who did it" 1 "$(cat "$fio_log.status")"
+	is "$disk: with an error for who did it" 1 "$(cat "$load_log.status")"
 	ok_if "$disk: the device goes" wait_for 5 no_device "$dev"
-	ok_if "$disk: and the disk with its last opener" wait_for 5 \
-		eval "[ \$(strata_get disks/$disk live) = 0 ]"
+	ok_if "$disk: and the disk with its last opener" wait_for 5 is_down $disk
 	ok_if "$disk: it can be enabled again" strata_enable frontends/block.f
 	dev=/dev/$(strata_get frontends/block.f device)
 	ok_if "$disk: and works" model -n 200 -b 16K -f "$dev"
@@ -67,5 +50,5 @@ rm "$strata"/frontends/block.f/disk "$strata"/disks/layered.d/1.disk/disk
 is "and the links" "1 1" "$(strata_get frontends/block.f stale) $(strata_get disks/layered.d stale)"
 ok_if "the load does not notice" eval "sleep 1; kill -0 $load"
 ok_if "and ends well" stop_load
-is "without an error" 0 "$(grep -c 'err=[^ 0]' "$fio_log")"
+is "without an error" 0 "$(grep -c 'err=[^ 0]' "$load_log")"
 must strata_disable frontends/block.f

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 90
 # Striped disks that cannot be, and those that are made nevertheless.
 . "$(dirname "$0")/../common.sh"

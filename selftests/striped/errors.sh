@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 90
 # What a member answers is what the disk answers; its neighbours do not notice.
 . "$(dirname "$0")/../common.sh"
@@ -48,14 +47,6 @@ else
 fi
 
 # A member that is gone takes the disk with it
-find_scsi() {
-	local d
-	for d in /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/sd*; do
-		[ -e "$d" ] || return 1
-		disk=/dev/${d##*/}
-	done
-	[ -b "$disk" ]
-}
 gone() { [ "$(blockdev --getsz "$dev")" = 0 ]; }
 if ! modinfo scsi_debug >/dev/null 2>&1; then
 	skip "a member that is pulled" "no scsi_debug"
@@ -65,7 +56,7 @@ cleanup wait_for 10 modprobe -r scsi_debug
 modprobe -q sd_mod
 disk=''
 must modprobe scsi_debug dev_size_mb=16
-must wait_for 10 find_scsi
+must wait_for 10 find_scsi disk
 must strata_mkdisk blockdev.gone "path=$disk"
 must mkstriped g chunk_size=64K layered.good blockdev.gone
 must show dev g disks/striped.g

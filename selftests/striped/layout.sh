@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 120
 # The bytes lie where dm-stripe puts them, both ways; and the members get what they have
 # to, and nothing else.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 200
 # Striped disks against the model: shapes, sector sizes, members of all kinds.
 . "$(dirname "$0")/../common.sh"

@@ -1,12 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 150
 # Members grow and shrink: the disk is as long as the shortest of them allows, says so, and
 # keeps what all of them keep.
 . "$(dirname "$0")/../common.sh"
 
-has_sectors() { [ "$(blockdev --getsz "$1")" = "$2" ]; }
 # resize MEMBER BYTES
 resize() {
 	local file=loop$1_file dev=loop$1

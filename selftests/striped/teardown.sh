@@ -1,27 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel: stock
 # timeout: 120
 # Under load: what is used does not go, links that go change nothing, and what is forced
 # ends all I/O.
 . "$(dirname "$0")/../common.sh"
 require_cmd fio
-
-log=$TMPDIR/fio.$$
-cleanup rm -f "$log" "$log.status"
-# load DEVICE: parts of all sizes in the background, until an error; $load is its pid
-load() {
-	(
-		fio --name=load --filename="$1" --thread --direct=1 --ioengine=libaio --iodepth=8 \
-			--rw=randrw --bsrange=4k-256k --fsync=16 --time_based --runtime=100 --output="$log"
-		echo $? >"$log.status"
-	) >/dev/null 2>&1 &
-	load=$!
-	wait_for 20 busy "$1"
-}
-busy() { [ "$(awk '{ print $1 + $5 }' "/sys/block/${1#/dev/}/stat")" -gt 50 ]; }
-ended() { ! kill -0 "$1" 2>/dev/null; }
-not_unloaded() { ! modprobe -r "$1" 2>/dev/null; }
 
 must mkloop loop 16M
 must strata_mkdisk blockdev.b "path=${loop:?}"
@@ -29,7 +12,7 @@ must mkmem m 16M
 must mkstriped s chunk_size=16K blockdev.b layered.m
 must show dev s disks/striped.s
 : "${dev:?}"
-must load "$dev"
+must load "$dev" --bsrange=4k-256k --fsync=16
 refused EBUSY 'striped.s is live' disks/striped.s "a store under load" \
 	strata_set disks/striped.s chunk_size=4K
 for item in frontends/block.s disks/striped.s disks/striped.s/0 disks/layered.m; do
@@ -42,10 +25,9 @@ is "a link that goes makes it stale" "1 1" \
 ok_if "and no more" eval "sleep 1; kill -0 $load"
 ok_if "force_detach" strata_set frontends/block.s force_detach=1
 ok_if "all I/O ends" wait_for 20 ended "$load"
-is "with an error for who did it" 1 "$(cat "$log.status")"
-down() { [ "$(strata_get "disks/$1" live)" = 0 ]; }
+is "with an error for who did it" 1 "$(cat "$load_log.status")"
 for disk in striped.s blockdev.b layered.m; do
-	ok_if "$disk goes" wait_for 5 down $disk
+	ok_if "$disk goes" wait_for 5 is_down $disk
 done
 # It may still be on its way
 must wait_for 5 strata_set disks/striped.s/1 disk@disks/layered.m

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# check.sh: all that can be checked. Two lanes, as a VM seldom keeps two CPUs busy. The
-# last line is "N passed, N failed, N skipped"; the status tells whether any failed.
+# check.sh: all that can be checked, by two workers, as a VM seldom keeps two CPUs busy.
+# The last line is "N passed, N failed, N skipped"; the status tells whether any failed.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -24,13 +24,6 @@ part() {
 	progress "$name: $verdict"
 }
 
-gate=$top/selftests/bench/gate.sh
-parts=(lint kunit selftests-stock selftests-lab)
-# Those that have been seen to pass there; make selftests KERNEL=lab runs all.
-lab_tests=(block/ blockdev/ core/ durability/ faults/io file/holes file/io file/limits file/refuse
-	model/layers model/memdiff stress/flapping)
-[ ! -x "$gate" ] || parts+=(gate)
-
 progress "packages"
 "$vm/deps.sh"
 for kernel in stock lab; do
@@ -40,19 +33,30 @@ for kernel in stock lab; do
 	"$vm/build.sh" $kernel >/dev/null
 done
 
-lane_lab() {
-	part kunit "$vm/kunit.sh"
-	part selftests-lab "$vm/selftests.sh" lab "${lab_tests[@]}"
+# The longest first, so that the workers end at about the same time.
+parts=(kunit selftests-lab-{1,2,3} selftests-stock-{1,2} lint gate)
+run() {
+	case $1 in
+	kunit) part kunit "$vm/kunit.sh" ;;
+	lint) part lint "$vm/lint.sh" ;;
+	gate) part gate "$vm/report.sh" gate "$top/selftests/bench/gate.sh" ;;
+	selftests-lab-*) part "$1" "$vm/selftests.sh" lab --part "${1##*-}/3" ;;
+	selftests-stock-*) part "$1" "$vm/selftests.sh" stock --part "${1##*-}/2" ;;
+	esac
 }
-lane_stock() {
-	part lint "$vm/lint.sh"
-	part selftests-stock "$vm/selftests.sh" stock
-	[ ! -x "$gate" ] || part gate "$vm/report.sh" gate "$gate"
+
+# Each takes the next part until there is none: a directory is made by one of them only.
+worker() {
+	local it
+	for it in "${parts[@]}"; do
+		! mkdir "$STRATA_RESULTS/$it.taken" 2>/dev/null || run "$it"
+	done
 }
-lane_lab &
-lane=$!
-lane_stock
-wait $lane
+worker &
+other=$!
+worker
+wait $other
+rmdir "$STRATA_RESULTS"/*.taken
 
 # A part is believed only if it left results.
 for name in "${parts[@]}"; do
