@@ -4,6 +4,7 @@
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include "conformance.h"
 #include "fake_disk.h"
 #include "file_fake.h"
 
@@ -402,7 +403,14 @@ static void empty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ff->nr_log + ff->ranges, 0);
 }
 
+static void conformance(struct kunit *test)
+{
+	strata_conformance_range(test, file_fake_new(test, true)->disk);
+	strata_conformance_range(test, file_fake_new(test, false)->disk);
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(conformance),
 	KUNIT_CASE(iter),
 	KUNIT_CASE(alignment),
 	KUNIT_CASE(status),

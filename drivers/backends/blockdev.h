@@ -6,6 +6,8 @@
 
 struct block_device;
 struct strata_desc;
+struct strata_disk;
+struct strata_disk_ops;
 
 /**
  * struct blockdev_pr - reservations that the device keeps itself
@@ -17,6 +19,11 @@ struct blockdev_pr {
 	struct block_device *bdev;
 };
 
+/* blockdev_map.c: a disk whose private is its device */
+extern const struct strata_disk_ops blockdev_disk_ops;
+void blockdev_set_limits(struct strata_disk *disk, struct block_device *bdev);
+
+/* blockdev_pr.c */
 int blockdev_pr_init(struct blockdev_pr *bp, struct block_device *bdev,
 		     struct strata_desc *desc);
 

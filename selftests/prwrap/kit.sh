@@ -3,7 +3,7 @@
 # Sourced by the tests here: commands and I/O of several hosts on one prwrap disk.
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
-_kit=$(dirname "${BASH_SOURCE[0]}")
+_kit=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 declare -A node
 # The disk whose pr/ is looked at
 prdisk=disks/prwrap.p

@@ -41,7 +41,7 @@ is "the stack is a tree" "layered.l 32768 x 512 layers 2, written 1
             blockdev.m0 16384 x 512 ro
           1
             blockdev.m1 16384 x 512 ro" \
-	"$(strata_get disks/layered.l stack | sed 's/ dm-[0-9]*$//')"
+	"$(strata_get disks/layered.l stack | sed 's/ dm-[0-9]*$//; s/, by .*//')"
 
 # Copy-on-write: all of it is written, and nothing below
 sums() { checksum "$loop0" && checksum "$loop1"; }
