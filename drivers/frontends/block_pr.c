@@ -25,7 +25,6 @@ static int block_pr_register(struct block_device *bdev, u64 old_key,
 			     u64 new_key, u32 flags)
 {
 	struct strata_pr *pr = bdev_pr(bdev);
-
 	unsigned int how = 0;
 
 	if (flags & ~PR_FL_IGNORE_KEY)

@@ -10,7 +10,7 @@ must strata_mkdisk blockdev.b "path=${loop:?}"
 must strata_mkdisk delay.d disk@disks/blockdev.b
 compare "no delay" delay.d 2000
 must strata_set $item delay_us=300
-compare "300 us" delay.d 1500 -f
+compare "300 us" delay.d 1500 -F
 
 flap() {
 	while [ ! -e "$TMPDIR/stop.$$" ]; do
@@ -24,7 +24,7 @@ cleanup rm -f "$TMPDIR/stop.$$"
 must strata_enable $item
 flap &
 flapper=$!
-compare "a delay that changes all the time" delay.d 2000 -f
+compare "a delay that changes all the time" delay.d 2000 -F
 touch "$TMPDIR/stop.$$"
 wait $flapper
 is "no store failed" 0 $?
@@ -33,4 +33,4 @@ must strata_disable $item
 # shellcheck disable=SC2154
 mkhook "truncate -s \"\$2\" $loop_file && losetup -c $loop"
 must strata_set $item delay_us=200
-compare "a device below that is resized" delay.d 1600 -f -r 8 -R 1M:12M -x "$hook"
+compare "a device below that is resized" delay.d 1600 -r 8 -R 1M:12M -x "$hook" -F

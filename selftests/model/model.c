@@ -35,6 +35,7 @@ static const char usage[] =
 	"  -u ZEROES    what discards do: zeroes, unspecified or ignored\n"
 	"  -S FILE      load the model from there if it exists, save it at the end\n"
 	"  -f           only fill the device\n"
+	"  -F           fill the device first; without, it reads as zeroes or as -S says\n"
 	"  -v           only verify the device\n"
 	"  -r ROUNDS    verify all and run the hook so often in between\n"
 	"  -x COMMAND   the hook: COMMAND ROUND BYTES\n"
@@ -112,6 +113,9 @@ static void parse_option(int c)
 	case 'f':
 		opt.fill = true;
 		break;
+	case 'F':
+		opt.fill_first = true;
+		break;
 	case 'v':
 		opt.verify = true;
 		break;
@@ -147,7 +151,7 @@ static void parse(int argc, char **argv)
 	int c;
 
 	opt.seed = (u64)time(NULL) << 16 ^ getpid();
-	while ((c = getopt(argc, argv, "s:n:t:b:l:u:S:fvr:x:cR:ed")) != -1)
+	while ((c = getopt(argc, argv, "s:n:t:b:l:u:S:fFvr:x:cR:ed")) != -1)
 		parse_option(c);
 	if (optind + 1 != argc || !opt.threads || opt.threads > MAX_THREADS ||
 	    !opt.rounds || opt.max_block < 4096)
@@ -239,6 +243,13 @@ static void run(struct io *ios)
 	}
 }
 
+static void fill_and_run(struct io *ios)
+{
+	if (opt.fill_first)
+		io_fill(&ios[0], span_sectors());
+	run(ios);
+}
+
 static void report(const struct io *ios)
 {
 	struct io_counts sum = {};
@@ -287,7 +298,7 @@ int main(int argc, char **argv)
 	else if (opt.verify)
 		io_verify(&ios[0], span_sectors());
 	else
-		run(ios);
+		fill_and_run(ios);
 
 	report(ios);
 	for (i = 0; i < opt.threads; i++)

@@ -33,6 +33,7 @@ struct options {
 	u64 grow_to;
 	enum unmap unmap;
 	bool fill;
+	bool fill_first;
 	bool verify;
 	bool close;
 	bool errors;

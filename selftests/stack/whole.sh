@@ -46,7 +46,7 @@ is "the stack is a tree" "layered.l 32768 x 512 layers 2, written 1
 # Copy-on-write: all of it is written, and nothing below
 sums() { checksum "$loop0" && checksum "$loop1"; }
 before=$(sums)
-ok_if "copy-on-write, against the model" model -n "$(pick 3000 1000)" -u zeroes -f "$dev"
+ok_if "copy-on-write, against the model" model -n "$(pick 3000 1000)" -u zeroes -F "$dev"
 is "nothing below has changed" "$before" "$(sums)"
 must strata_remove frontends/block.l
 
@@ -158,4 +158,4 @@ must strata_set disks/crypt.c inner@disks/striped.s
 must strata_set disks/delay.d delay_us=100
 ok_if "it can be enabled again" strata_enable frontends/block.l
 dev=/dev/$(strata_get frontends/block.l device)
-ok_if "and works" model -n 300 -b 64K -u zeroes -f "$dev"
+ok_if "and works" model -n 300 -b 64K -u ignored -F "$dev"

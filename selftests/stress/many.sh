@@ -52,7 +52,7 @@ for round in 1 2; do
 	ok_if "round $round: all enabled" enable_all
 	is "round $round: all over one base" "$n" "$(cat disks/blockdev.b/users)"
 	is "round $round: that many devices" "$n" "$(cat frontends/block.n*/device | sort -u | wc -l)"
-	ok_if "round $round: the last one works" model -n 200 -f "/dev/$(cat "frontends/block.n$n/device")"
+	ok_if "round $round: the last one works" model -n 200 -F "/dev/$(cat "frontends/block.n$n/device")"
 	# In another order than they came, and several at a time
 	(for ((i = n; i > n / 2; i--)); do echo 0 >"frontends/block.n$i/enable"; done) &
 	half=$!

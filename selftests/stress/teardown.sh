@@ -36,7 +36,7 @@ for disk in layered.m layered.d; do
 	ok_if "$disk: and the disk with its last opener" wait_for 5 is_down $disk
 	ok_if "$disk: it can be enabled again" strata_enable frontends/block.f
 	dev=/dev/$(strata_get frontends/block.f device)
-	ok_if "$disk: and works" model -n 200 -b 16K -f "$dev"
+	ok_if "$disk: and works" model -n 200 -b 16K -F "$dev"
 	must strata_disable frontends/block.f
 done
 

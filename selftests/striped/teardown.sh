@@ -33,4 +33,4 @@ done
 must wait_for 5 strata_set disks/striped.s/1 disk@disks/layered.m
 ok_if "it can be enabled again" strata_enable frontends/block.s
 dev=/dev/$(strata_get frontends/block.s device)
-ok_if "and works" model -n 300 -b 64K -f "$dev"
+ok_if "and works" model -n 300 -b 64K -F "$dev"
