@@ -152,7 +152,7 @@ static void waits(struct kunit *test)
 	for (i = 1; i <= 3; i++) {
 		KUNIT_ASSERT_TRUE(test, fake_disk_wait_pending(fake, 1));
 		/* What should not come yet would come from the worker. */
-		flush_workqueue(fake->disk->wq);
+		flush_workqueue(fake->disk->steps);
 		KUNIT_EXPECT_EQ(test, fake->nr_ops, i);
 		KUNIT_EXPECT_EQ(test, atomic_read(&fb->ends), 0);
 		KUNIT_EXPECT_EQ(test, fake_disk_release(fake, 1), 1);

@@ -56,7 +56,7 @@ static void many(struct kunit *test)
 	complete_all(&ff->gate);
 	for (i = 0; i < ARRAY_SIZE(fb); i++)
 		FAKE_EXPECT_STS(test, fake_bio_wait(test, fb[i]), BLK_STS_OK);
-	flush_workqueue(ff->disk->wq);
+	flush_workqueue(ff->disk->parts);
 	KUNIT_EXPECT_EQ(test, ff->fd->active, 0);
 	KUNIT_EXPECT_EQ(test, hweight_long(ff->fd->idle), FILE_LANES);
 }

@@ -29,7 +29,7 @@ static void lane_start(struct file_disk *fd)
 	i = __ffs(fd->idle);
 	__clear_bit(i, &fd->idle);
 	fd->active++;
-	queue_work(fd->disk->wq, &fd->lanes[i].work);
+	queue_work(fd->disk->parts, &fd->lanes[i].work);
 }
 
 /* Leave a command to the lanes. Any context. */
@@ -237,7 +237,7 @@ EXPORT_SYMBOL_NS_GPL(file_disk_start, STRATA);
 /* No bio is in flight, but a lane may not have noticed yet. */
 void file_disk_stop(struct file_disk *fd)
 {
-	flush_workqueue(fd->disk->wq);
+	flush_workqueue(fd->disk->parts);
 	mempool_exit(&fd->cmds);
 }
 EXPORT_SYMBOL_NS_GPL(file_disk_stop, STRATA);

@@ -57,6 +57,37 @@ static void resumed_work(struct work_struct *work)
 	backlog_submit(disk, &disk->resumed);
 }
 
+static void backlog_init(struct strata_backlog *backlog,
+			 struct workqueue_struct *wq, work_func_t func)
+{
+	backlog->wq = wq;
+	INIT_WORK(&backlog->work, func);
+}
+
+static void free_worker(struct workqueue_struct *wq)
+{
+	if (wq)
+		destroy_workqueue(wq);
+}
+
+static void free_workers(struct strata_disk *disk)
+{
+	free_worker(disk->wq);
+	free_worker(disk->steps);
+	free_worker(disk->parts);
+}
+
+/* Who calls this frees what there is when it fails. */
+static int alloc_workers(struct strata_disk *disk)
+{
+	const unsigned int flags = WQ_MEM_RECLAIM | WQ_UNBOUND;
+
+	disk->wq = alloc_workqueue("strata/%.24s", flags, 0, disk->name);
+	disk->steps = alloc_workqueue("strata-s/%.22s", flags, 0, disk->name);
+	disk->parts = alloc_workqueue("strata-p/%.22s", flags, 0, disk->name);
+	return disk->wq && disk->steps && disk->parts ? 0 : -ENOMEM;
+}
+
 /**
  * strata_disk_alloc() - an empty disk
  * @name: "type.name"; copied
@@ -77,9 +108,7 @@ struct strata_disk *strata_disk_alloc(const char *name)
 		return NULL;
 	disk->name = kstrdup(name, GFP_KERNEL);
 	disk->stats = alloc_percpu(struct strata_stats);
-	disk->wq = alloc_workqueue("strata/%.24s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
-				   name);
-	if (!disk->name || !disk->stats || !disk->wq)
+	if (!disk->name || !disk->stats || alloc_workers(disk))
 		goto free;
 
 	blk_set_stacking_limits(&disk->limits);
@@ -91,17 +120,16 @@ struct strata_disk *strata_disk_alloc(const char *name)
 	disk->unmap = STRATA_UNMAP_IGNORED;
 
 	spin_lock_init(&disk->defer_lock);
-	INIT_WORK(&disk->deferred.work, deferred_work);
-	INIT_WORK(&disk->starved.work, starved_work);
-	INIT_WORK(&disk->resumed.work, resumed_work);
+	backlog_init(&disk->deferred, disk->wq, deferred_work);
+	backlog_init(&disk->starved, disk->steps, starved_work);
+	backlog_init(&disk->resumed, disk->steps, resumed_work);
 	lockdep_register_key(&disk->users_key);
 	__mutex_init(&disk->users_lock, "strata_disk.users_lock",
 		     &disk->users_key);
 	INIT_LIST_HEAD(&disk->users);
 	return disk;
 free:
-	if (disk->wq)
-		destroy_workqueue(disk->wq);
+	free_workers(disk);
 	free_percpu(disk->stats);
 	kfree(disk->name);
 	kfree(disk);
@@ -120,7 +148,7 @@ void strata_disk_free(struct strata_disk *disk)
 	if (!disk)
 		return;
 	WARN_ON_ONCE(!list_empty(&disk->users));
-	destroy_workqueue(disk->wq);
+	free_workers(disk);
 	bioset_exit(&disk->zero_bios);
 	bioset_exit(&disk->core_bios);
 	bioset_exit(&disk->bios);

@@ -170,7 +170,7 @@ static void backlog_add(struct strata_disk *disk, struct bio_list *list,
 	spin_lock_irqsave(&disk->defer_lock, flags);
 	bio_list_add(list, bio);
 	/* The worker may end the last bio, and the disk, once unlocked. */
-	queue_work(disk->wq, &backlog->work);
+	queue_work(backlog->wq, &backlog->work);
 	spin_unlock_irqrestore(&disk->defer_lock, flags);
 }
 

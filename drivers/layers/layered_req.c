@@ -26,7 +26,7 @@ static enum strata_map req_run(struct layered_req *req, struct strata_ctx *ctx)
 		case LAYERED_NEXT:
 			break;
 		case LAYERED_DEFER:
-			queue_work(req->l->disk->wq, &req->work);
+			queue_work(req->l->disk->parts, &req->work);
 			return STRATA_SUBMITTED;
 		case LAYERED_GONE:
 			return STRATA_SUBMITTED;
@@ -72,7 +72,7 @@ enum strata_map layered_req_start(struct layered_req *req,
 {
 	if (!req->nowait)
 		return req_run(req, ctx);
-	queue_work(req->l->disk->wq, &req->work);
+	queue_work(req->l->disk->parts, &req->work);
 	return STRATA_SUBMITTED;
 }
 
@@ -111,7 +111,7 @@ static void req_put(struct layered_req *req, blk_status_t status)
 	if (unlikely(status))
 		WRITE_ONCE(req->status, status);
 	if (atomic_dec_and_test(&req->pending))
-		queue_work(req->l->disk->wq, &req->work);
+		queue_work(req->l->disk->parts, &req->work);
 }
 
 static void io_end(struct strata_layer_io *io)

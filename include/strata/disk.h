@@ -108,11 +108,13 @@ struct strata_disk_ops {
  * @bios: those of submitters, without a nexus: who can be fenced is counted by
  *	the submitter
  * @subs: sub-bios
+ * @wq: where
  * @work: goes on with them
  */
 struct strata_backlog {
 	struct bio_list bios;
 	struct bio_list subs;
+	struct workqueue_struct *wq;
 	struct work_struct work;
 };
 
@@ -142,8 +144,12 @@ struct strata_backlog {
  * @bios: sub-bios of this disk's map
  * @core_bios: the core's own bios, which this disk's map is given
  * @zero_bios: parts of strata_zero_fill(), which serve one of those
- * @wq: the disk's own worker: WQ_MEM_RECLAIM, for what cannot be submitted
- *	where it completes
+ * @wq: the disk's own worker, for what cannot be submitted where it completes.
+ *	It and the next two are WQ_MEM_RECLAIM, and three because each can rescue
+ *	one item at a time: what runs here may wait for the ends of bios, which
+ *	may need @steps and @parts
+ * @steps: goes on with bios that have been admitted; may wait for @parts
+ * @parts: the type's own: items that wait for no pool of this disk
  * @deferred: bios to be given to the disk, which may wait for @core_bios
  * @starved: bios that found nothing in @bios or a pool of the type's own
  * @resumed: sub-bios with a next step; who has @core_bios may wait for it
@@ -178,6 +184,8 @@ struct strata_disk {
 	struct bio_set core_bios;
 	struct bio_set zero_bios;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *steps;
+	struct workqueue_struct *parts;
 	struct strata_backlog deferred;
 	struct strata_backlog starved;
 	struct strata_backlog resumed;
