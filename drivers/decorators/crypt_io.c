@@ -177,7 +177,7 @@ static void io_work(struct work_struct *work)
 /* A worker that submits may have to wait; none that deciphers waits for it. */
 static void io_defer(struct crypt_io *io)
 {
-	queue_work(io->encrypt ? io->sub.owner->wq : crypt_wq, &io->work);
+	queue_work(io->encrypt ? io->sub.owner->parts : crypt_wq, &io->work);
 }
 
 static void request_done(void *data, int err)
@@ -198,13 +198,17 @@ static void write_end_io(struct bio *bio)
 	io_end(to_io(bio));
 }
 
+/* A longer read would keep a softirq, or a task, from all else for too long. */
+#define CRYPT_INLINE_BYTES SZ_128K
+
 static void read_end_io(struct bio *bio)
 {
 	struct crypt_io *io = to_io(bio);
 
 	if (unlikely(bio->bi_status))
 		io_end(io);
-	else if (in_hardirq() || irqs_disabled() || !may_use_simd())
+	else if (in_hardirq() || irqs_disabled() || !may_use_simd() ||
+		 io->from_iter.bi_size > CRYPT_INLINE_BYTES)
 		io_defer(io);
 	else
 		read_run(io, false);
@@ -272,7 +276,8 @@ static struct crypt_io *io_with_pages(struct strata_ctx *ctx,
 	struct strata_sub *sub;
 	unsigned int added;
 
-	sub = strata_sub_alloc(ctx, disk, bio->bi_opf,
+	/* The pages are nobody else's. */
+	sub = strata_sub_alloc(ctx, disk, bio->bi_opf & ~STRATA_REQ_GUEST,
 			       DIV_ROUND_UP(bytes, PAGE_SIZE));
 	if (unlikely(!sub))
 		return NULL;

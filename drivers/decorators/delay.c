@@ -105,9 +105,10 @@ static enum hrtimer_restart delay_expired(struct hrtimer *timer)
 static noinline enum strata_map hold(struct strata_ctx *ctx, struct delay *d,
 				     struct bio *bio)
 {
-	gfp_t gfp = bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT | __GFP_NOWARN :
-					       GFP_NOIO;
-	struct delay_held *held = mempool_alloc(&d->pool, gfp);
+	bool wait = !(bio->bi_opf & REQ_NOWAIT) && strata_may_wait(ctx);
+	struct delay_held *held =
+		mempool_alloc(&d->pool, wait ? GFP_NOIO :
+					       GFP_NOWAIT | __GFP_NOWARN);
 	bool first;
 
 	if (!held)
