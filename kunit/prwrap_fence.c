@@ -9,6 +9,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <strata/test.h>
+#include <strata/type.h>
 #include "conformance.h"
 #include "fake_disk.h"
 #include "prwrap_kit.h"
@@ -23,6 +24,7 @@
  * @fake: the disk below
  * @disk: the disk
  * @below: its hold on @fake
+ * @node: stands for the resolver's, for the size
  * @p: its reservations
  * @h: a handle of each nexus
  * @file: where they persist, or NULL
@@ -32,6 +34,7 @@ struct bench {
 	struct fake_disk *fake;
 	struct strata_disk *disk;
 	struct strata_handle *below;
+	struct strata_node node;
 	struct prwrap *p;
 	struct strata_handle *h[NEXUSES];
 	struct file *file;
@@ -82,6 +85,8 @@ static void bench_disk(struct bench *b)
 					STRATA_CLAIM_WRITE, NULL, NULL, b->disk,
 					other);
 	KUNIT_ASSERT_FALSE(b->test, IS_ERR(b->below));
+	b->node.below = b->below;
+	b->disk->node = &b->node;
 	b->p = prwrap_create(b->disk, b->fake->disk, b->file, &why);
 	KUNIT_ASSERT_FALSE_MSG(b->test, IS_ERR(b->p), "%s", why);
 	KUNIT_ASSERT_EQ_MSG(b->test, strata_disk_ready(b->disk, &prwrap_disk_ops,
@@ -297,10 +302,10 @@ static void passes_on(struct kunit *test)
 /* Commands that wait, in a thread of their own. */
 
 /**
- * struct waiter - a preempt-and-abort in progress
+ * struct waiter - a command in progress: a preempt-and-abort, or a reserve
  * @b: the bench
  * @by: who gives it
- * @victim: whose key
+ * @victim: whose key, or NEXUSES for a reserve
  * @err: what it returned
  * @returned: fake_seq() then
  * @task: the thread
@@ -321,7 +326,10 @@ static int waiter_fn(void *data)
 	struct waiter *w = data;
 
 	allow_signal(SIGKILL);
-	w->err = preempt(w->b, w->by, w->victim, true);
+	if (w->victim == NEXUSES)
+		w->err = reserve(w->b, w->by, PR_EXCLUSIVE_ACCESS);
+	else
+		w->err = preempt(w->b, w->by, w->victim, true);
 	w->returned = fake_seq();
 	complete(&w->done);
 	return 0;
@@ -456,7 +464,7 @@ static void fenced_twice(struct kunit *test)
 static void killed(struct kunit *test)
 {
 	struct bench *b = bench_held(test, false);
-	struct waiter *first, *second;
+	struct waiter *first, *second, *third;
 	struct fake_bio *fb;
 
 	fake_disk_ends(b->fake, FAKE_HELD, 0);
@@ -466,14 +474,62 @@ static void killed(struct kunit *test)
 	send_sig(SIGKILL, first->task, 1);
 	waiter_end(first, -EINTR);
 	KUNIT_EXPECT_EQ(test, registrants(b), 1);
+	third = waiter_start(b, 0, NEXUSES);
+	KUNIT_EXPECT_TRUE_MSG(test, waiter_waits(third),
+			      "who asks for what it took has to wait as well");
 	FAKE_EXPECT_STS(test, io(b, 1, REQ_OP_WRITE), BLK_STS_RESV_CONFLICT);
 	KUNIT_ASSERT_EQ(test, enroll(b, 1), 0);
 	second = waiter_start(b, 0, 1);
 	KUNIT_EXPECT_TRUE(test, waiter_waits(second));
 	fake_disk_release(b->fake, 1);
 	waiter_end(second, 0);
+	waiter_end(third, 0);
 	KUNIT_EXPECT_LT(test, b->fake->log[0].ended, second->returned);
 	fake_bio_wait(test, fb);
+}
+
+static const struct file_operations *real_fops;
+
+static ssize_t real_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	return real_fops->write_iter(iocb, from);
+}
+
+static int no_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	return -EIO;
+}
+
+static const struct file_operations no_fsync_fops = {
+	.write_iter = real_write,
+	.fsync = no_fsync,
+};
+
+/* What has been refused is not in force after the next start either. */
+static void sync_fails(struct kunit *test)
+{
+	struct prwrap_state *back = kunit_kzalloc(test, sizeof(*back), GFP_KERNEL);
+	struct bench *b = bench_held(test, true);
+	struct prwrap_ptpl ptpl;
+	const char *why;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, back);
+	real_fops = b->file->f_op;
+	for (i = 0; i < 3; i++) {
+		b->file->f_op = &no_fsync_fops;
+		KUNIT_EXPECT_EQ(test, preempt(b, 0, 1, false), -EIO);
+		b->file->f_op = real_fops;
+		KUNIT_EXPECT_EQ(test, registrants(b), i < 2 ? 2 : 3);
+		/* In between one that succeeds */
+		if (i == 1)
+			KUNIT_EXPECT_EQ(test, enroll(b, 2), 0);
+	}
+	memset(back, 0, sizeof(*back));
+	KUNIT_ASSERT_EQ(test, prwrap_ptpl_init(&ptpl, b->file, back, &why), 0);
+	KUNIT_EXPECT_EQ(test, back->nr, 3);
+	KUNIT_EXPECT_EQ(test, back->type, PR_WRITE_EXCLUSIVE_REG_ONLY);
+	prwrap_ptpl_exit(&ptpl);
 }
 
 /* A registration is the nexus's, whether a handle is open or not. */
@@ -723,6 +779,7 @@ static struct kunit_case prwrap_fence_cases[] = {
 	KUNIT_CASE(others_go_on),
 	KUNIT_CASE(fenced_twice),
 	KUNIT_CASE(killed),
+	KUNIT_CASE(sync_fails),
 	KUNIT_CASE(comes_back),
 	KUNIT_CASE(two_handles),
 	KUNIT_CASE(long_name),

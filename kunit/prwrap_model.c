@@ -92,15 +92,16 @@ static int model_preempt(struct model *m, unsigned int i, u64 victim,
 	unsigned long set = with_key(m, victim);
 	bool shared = m->type && for_all(m->type);
 
+	bool takes = !victim || (m->type && !shared && (set & m->holders));
+
 	if (!victim && !shared)
 		return -EINVAL;
-	if (!victim) {
-		remove(m, ~BIT(i));
-		take(m, i, type);
-	} else if (!set) {
+	if (victim && !set)
 		return KIT_CONFLICT;
-	} else if (m->type && !shared && (set & m->holders)) {
-		remove(m, set & ~BIT(i));
+	if (takes && (type < 1 || type > 6))
+		return -EINVAL;
+	if (takes) {
+		remove(m, (victim ? set : ~0UL) & ~BIT(i));
 		take(m, i, type);
 	} else {
 		remove(m, set);
@@ -134,10 +135,10 @@ static int model_owner(struct model *m, unsigned int i,
 		m->generation++;
 		return 0;
 	}
-	if (cmd->type < 1 || cmd->type > 6)
-		return -EINVAL;
 	if (cmd->op == PRWRAP_PREEMPT)
 		return model_preempt(m, i, cmd->arg, cmd->type);
+	if (cmd->type < 1 || cmd->type > 6)
+		return -EINVAL;
 	if (cmd->op == PRWRAP_RELEASE) {
 		if (holds && cmd->type != m->type)
 			return -EINVAL;

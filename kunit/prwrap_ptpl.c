@@ -353,6 +353,21 @@ static void swapped(struct kunit *test)
 }
 
 /* A write that fails uses no number up, and leaves the newest slot alone. */
+/* A crash between the first two writes leaves a hole. */
+static void hole(struct kunit *test)
+{
+	struct prwrap_state *none = kit_state(test, 0, 0);
+	struct file *file = memory_file(test);
+	u8 *slot = kunit_kzalloc(test, SIZE, GFP_KERNEL);
+	loff_t pos = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, slot);
+	write_at(test, file, encoded(test, none, 1), SIZE, SIZE);
+	expect_loaded(test, file, none, 0);
+	KUNIT_ASSERT_EQ(test, kernel_read(file, slot, SIZE, &pos), SIZE);
+	KUNIT_EXPECT_TRUE_MSG(test, memchr_inv(slot, 0, SIZE), "it is still there");
+}
+
 static void write_fails(struct kunit *test)
 {
 	struct prwrap_state *one = persistent(test, 1, PR_EXCLUSIVE_ACCESS);
@@ -401,6 +416,7 @@ static struct kunit_case prwrap_ptpl_cases[] = {
 	KUNIT_CASE(older_damaged),
 	KUNIT_CASE(both_damaged),
 	KUNIT_CASE(swapped),
+	KUNIT_CASE(hole),
 	KUNIT_CASE(write_fails),
 	KUNIT_CASE(cannot_read),
 	{}

@@ -144,9 +144,11 @@ static const struct rule rules[] = {
 	{ "preempt, by a stranger", PRWRAP_PREEMPT, STRANGER, 0, K(0), SAME,
 	  REFUSED(KIT_CONFLICT), REFUSED(KIT_CONFLICT) },
 	{ "preempt to type 0", PRWRAP_PREEMPT, OTHER, K(1), K(0), 0,
-	  REFUSED(-EINVAL), REFUSED(-EINVAL) },
+	  REFUSED(-EINVAL), { 0, 2, KEPT, 1 } },
 	{ "preempt to type 7", PRWRAP_PREEMPT, OTHER, K(1), K(0), 7,
-	  REFUSED(-EINVAL), REFUSED(-EINVAL) },
+	  REFUSED(-EINVAL), { 0, 2, KEPT, 1 } },
+	{ "preempt a registrant, no type", PRWRAP_PREEMPT, HOLDER, K(0), K(1), 0,
+	  { 0, 2, KEPT, 1 }, { 0, 2, KEPT, 1 } },
 };
 
 static unsigned int resolve_type(int type, unsigned int now)

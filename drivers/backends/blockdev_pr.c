@@ -47,6 +47,9 @@ static int pass_release(struct strata_pr *pr, struct strata_nexus *nexus,
 
 	if (!strata_pr_valid_type(type))
 		return -EINVAL;
+	/* No registrant has it; NVMe would take it for any. */
+	if (!key)
+		return PR_STS_RESERVATION_CONFLICT;
 	return bdev_pr_ops(bdev)->pr_release(bdev, key, type);
 }
 
@@ -55,6 +58,8 @@ static int pass_clear(struct strata_pr *pr, struct strata_nexus *nexus,
 {
 	struct block_device *bdev = to_bdev(pr);
 
+	if (!key)
+		return PR_STS_RESERVATION_CONFLICT;
 	return bdev_pr_ops(bdev)->pr_clear(bdev, key);
 }
 

@@ -293,6 +293,23 @@ static int node_attach_below(struct strata_node *node)
 	return PTR_ERR_OR_ZERO(xchg(&node->below, NULL));
 }
 
+/* The first disk below that others may write to as well, or NULL. */
+static const char *shared_below(const struct strata_node *node)
+{
+	const struct strata_handle *below = node->below;
+	const struct strata_node *child;
+	const char *name = NULL;
+
+	if (below && below->claim == STRATA_CLAIM_SHARED)
+		return below->disk->name;
+	/* No deeper than STRATA_MAX_DEPTH */
+	if (below && below->disk->node)
+		name = shared_below(below->disk->node);
+	list_for_each_entry(child, &node->children, sibling)
+		name = name ?: shared_below(child);
+	return name;
+}
+
 /*
  * Reservations go through a disk that passes bios on as they are. One that makes
  * bios of its own, or of several, or whose own reservations are what its guests
@@ -300,18 +317,24 @@ static int node_attach_below(struct strata_node *node)
  */
 static int node_stack_pr(struct strata_node *node)
 {
+	const char *shared;
 	struct strata_disk *disk = disk_of(node);
 	struct strata_pr *pr = node->below ? node->below->disk->pr : NULL;
 
-	if (!pr)
-		return 0;
 	if (node->type->pr == STRATA_PR_OWN) {
-		if (!strata_pr_enforces(pr))
+		if (strata_pr_enforces(pr))
+			return strata_fail(node->desc, -EINVAL,
+					   "%s has reservations of its own",
+					   node->below->disk->name);
+		shared = shared_below(node);
+		if (!shared)
 			return 0;
 		return strata_fail(node->desc, -EINVAL,
-				   "%s has reservations of its own",
-				   node->below->disk->name);
+				   "%s is shared, so that others could write past the reservations",
+				   shared);
 	}
+	if (!pr)
+		return 0;
 	if (!node->disk || node->type->pr == STRATA_PR_NONE)
 		return strata_fail(node->desc, -EINVAL,
 				   "%s has reservations, which %s cannot keep; put prwrap above it instead",

@@ -169,17 +169,6 @@ static int prwrap_describe(struct strata_node *node, char *buf, size_t size)
 	return scnprintf(buf, size, "%s", name);
 }
 
-/*
- * Above, many share the disk, and it tells them apart. Below, nobody else may
- * write past it.
- */
-static enum strata_claim prwrap_child_claim(const struct strata_desc *desc,
-					    const struct strata_desc *child,
-					    enum strata_claim mine)
-{
-	return mine == STRATA_CLAIM_SHARED ? STRATA_CLAIM_WRITE : mine;
-}
-
 /* The directory pr/. */
 
 static const char *const type_words[] = {
@@ -306,7 +295,6 @@ static struct strata_type prwrap_type = {
 	.desc_size = sizeof(struct prwrap_desc),
 	.init = prwrap_desc_init,
 	.release = prwrap_desc_release,
-	.child_claim = prwrap_child_claim,
 	.open = prwrap_open,
 	.close = prwrap_close,
 	.create = prwrap_node_create,

@@ -130,12 +130,14 @@ enum prwrap_found {
  * @file: it
  * @serial: of the newest slot; it lives in slot @serial modulo 2
  * @bad: slots found damaged when it was read
+ * @blank: slots that were never written
  * @slot: buffer of PRWRAP_SLOT_SIZE
  */
 struct prwrap_ptpl {
 	struct file *file;
 	u64 serial;
 	unsigned int bad;
+	unsigned int blank;
 	void *slot;
 };
 
@@ -224,6 +226,7 @@ void prwrap_end(struct strata_pr *pr, void *token);
 int prwrap_fence_prepare(struct prwrap *p);
 void prwrap_fence_drop(struct prwrap *p);
 u64 prwrap_publish(struct prwrap *p);
+u64 prwrap_last_fence(struct prwrap *p);
 int prwrap_fence_wait(struct prwrap *p, u64 fence);
 
 /* prwrap_cmd.c: the commands; and making and freeing it all */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Commands: each is applied to a copy of the state, made persistent, and only
- * then put in force; so one that fails has changed nothing. And the disk that
- * they are about, which passes every bio on.
+ * then put in force; so one that fails has changed nothing, but a preempt and
+ * abort whose caller is killed while it waits for what its victim has in flight.
+ * Whoever takes over after that waits for it again. And the disk that they are
+ * about, which passes every bio on.
  */
 #include <linux/export.h>
 #include <linux/slab.h>
@@ -16,20 +18,35 @@ static struct prwrap *to_prwrap(struct strata_pr *pr)
 }
 
 /* What does not persist is not in the file, whatever was there before. */
-static int persist(struct prwrap *p)
+static int store(struct prwrap *p, const struct prwrap_state *state)
 {
 	struct prwrap_state *none;
 	int err;
 
-	if (!p->next->ptpl && !p->now->ptpl)
-		return 0;
-	if (p->next->ptpl)
-		return prwrap_ptpl_store(&p->ptpl, p->next);
+	if (state->ptpl)
+		return prwrap_ptpl_store(&p->ptpl, state);
 	none = kzalloc(sizeof(*none), GFP_KERNEL);
 	if (!none)
 		return -ENOMEM;
 	err = prwrap_ptpl_store(&p->ptpl, none);
 	kfree(none);
+	return err;
+}
+
+/*
+ * A slot that could not be synced may be there all the same, and would count
+ * the next time: what is refused now must not be in force then.
+ */
+static int persist(struct prwrap *p)
+{
+	int err;
+
+	if (!p->next->ptpl && !p->now->ptpl)
+		return 0;
+	err = store(p, p->next);
+	if (err && store(p, p->now))
+		pr_warn_ratelimited("strata: prwrap: the ptpl_file may hold a command that failed with %d\n",
+				    err);
 	return err;
 }
 
@@ -50,6 +67,12 @@ static int commit(struct prwrap *p, bool abort, u64 *fence)
 	return 0;
 }
 
+/* From now on it may write what another one, who was fenced, may still write. */
+static bool takes_over(const struct prwrap_cmd *cmd)
+{
+	return cmd->op == PRWRAP_RESERVE || cmd->op == PRWRAP_PREEMPT;
+}
+
 static int run(struct strata_pr *pr, const struct strata_nexus *nexus,
 	       struct prwrap_cmd *cmd)
 {
@@ -60,13 +83,17 @@ static int run(struct strata_pr *pr, const struct strata_nexus *nexus,
 	err = prwrap_who(&cmd->who, nexus);
 	if (err)
 		return err;
-	mutex_lock(&p->lock);
+	/* Somebody else's command may wait for a file that is gone. */
+	if (mutex_lock_killable(&p->lock))
+		return -EINTR;
 	memcpy(p->next, p->now, sizeof(*p->next));
 	err = prwrap_apply(p->next, cmd);
 	if (!err && memcmp(p->next, p->now, sizeof(*p->next)))
 		err = commit(p, cmd->abort, &fence);
+	if (!fence)
+		fence = prwrap_last_fence(p);
 	mutex_unlock(&p->lock);
-	if (err || !cmd->abort)
+	if (err || !takes_over(cmd))
 		return err;
 	return prwrap_fence_wait(p, fence);
 }
@@ -140,7 +167,8 @@ static int prwrap_read_keys(struct strata_pr *pr, struct pr_keys *keys)
 	struct prwrap *p = to_prwrap(pr);
 	unsigned int i;
 
-	mutex_lock(&p->lock);
+	if (mutex_lock_killable(&p->lock))
+		return -EINTR;
 	for (i = 0; i < min(keys->num_keys, p->now->nr); i++)
 		keys->keys[i] = p->now->regs[i].key;
 	keys->num_keys = p->now->nr;
@@ -156,7 +184,8 @@ static int prwrap_read_reservation(struct strata_pr *pr,
 	struct prwrap *p = to_prwrap(pr);
 	const struct prwrap_state *s;
 
-	mutex_lock(&p->lock);
+	if (mutex_lock_killable(&p->lock))
+		return -EINTR;
 	s = p->now;
 	rsv->generation = s->generation;
 	rsv->type = s->type;
@@ -182,7 +211,8 @@ static int prwrap_read_full_status(struct strata_pr *pr,
 	struct prwrap *p = to_prwrap(pr);
 	unsigned int i;
 
-	mutex_lock(&p->lock);
+	if (mutex_lock_killable(&p->lock))
+		return -EINTR;
 	status->generation = p->now->generation;
 	status->type = p->now->type;
 	status->ptpl = p->now->ptpl;
@@ -218,19 +248,11 @@ static enum strata_map prwrap_map(struct strata_ctx *ctx,
 	return strata_remap(ctx, p->inner);
 }
 
-static sector_t prwrap_capacity(struct strata_disk *disk)
-{
-	struct prwrap *p = disk->private;
-
-	return strata_disk_planned(p->inner);
-}
-
 /* Flushes and FUA go on as they come: the disk below sees to them. */
 const struct strata_disk_ops prwrap_disk_ops = {
 	.single_target = true,
 	.native_fua = true,
 	.map = prwrap_map,
-	.capacity = prwrap_capacity,
 };
 EXPORT_SYMBOL_NS_GPL(prwrap_disk_ops, STRATA);
 

@@ -290,6 +290,22 @@ u64 prwrap_publish(struct prwrap *p)
 	return fence;
 }
 
+/**
+ * prwrap_last_fence() - the number of the last fence there was
+ * @p: the reservations; locked
+ *
+ * Return: it, for prwrap_fence_wait().
+ */
+u64 prwrap_last_fence(struct prwrap *p)
+{
+	u64 fence;
+
+	spin_lock_irq(&p->drain_lock);
+	fence = p->fence;
+	spin_unlock_irq(&p->drain_lock);
+	return fence;
+}
+
 static bool has_drained(struct prwrap *p, u64 fence)
 {
 	struct prwrap_epoch *e;

@@ -188,6 +188,7 @@ static int load(struct prwrap_ptpl *ptpl, struct prwrap_state *state,
 		if (what == PRWRAP_GOOD && serial % PRWRAP_SLOTS != i)
 			what = PRWRAP_BAD;
 		ptpl->bad += what == PRWRAP_BAD;
+		ptpl->blank += what == PRWRAP_BLANK;
 		if (what != PRWRAP_GOOD)
 			continue;
 		if (!good++ || serial > ptpl->serial) {
@@ -240,15 +241,17 @@ int prwrap_ptpl_store(struct prwrap_ptpl *ptpl,
 }
 EXPORT_SYMBOL_NS_GPL(prwrap_ptpl_store, STRATA);
 
-/* Both slots exist from the start, so that no fence fails for want of space. */
+/*
+ * Both slots exist from the start, so that no fence fails for want of space
+ * (where the file system writes in place). The next one is the blank one.
+ */
 static int fill(struct prwrap_ptpl *ptpl, const struct prwrap_state *state)
 {
-	loff_t size = i_size_read(file_inode(ptpl->file));
+	int err = 0;
 
-	if (size >= PRWRAP_SLOTS * PRWRAP_SLOT_SIZE)
-		return 0;
-	return prwrap_ptpl_store(ptpl, state) ?:
-	       prwrap_ptpl_store(ptpl, state);
+	for (; ptpl->blank && !err; ptpl->blank--)
+		err = prwrap_ptpl_store(ptpl, state);
+	return err;
 }
 
 static int load_or_fill(struct prwrap_ptpl *ptpl, struct prwrap_state *state,

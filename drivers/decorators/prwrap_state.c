@@ -138,9 +138,6 @@ static void set_reservation(struct prwrap_state *s, unsigned int type,
 
 static int register_new(struct prwrap_state *s, const struct prwrap_cmd *cmd)
 {
-	/* Nothing to drop: that is no error, and no event either. */
-	if (!cmd->arg)
-		return 0;
 	if (s->nr == PRWRAP_MAX)
 		return -ENOSPC;
 	s->regs[s->nr].who = cmd->who;
@@ -253,8 +250,6 @@ static int apply_preempt(struct prwrap_state *s, const struct prwrap_cmd *cmd,
 {
 	bool all = prwrap_all_regs(s->type), take;
 
-	if (!strata_pr_valid_type(cmd->type))
-		return -EINVAL;
 	if (!cmd->arg && !all)
 		return -EINVAL;
 	if (!has_victim(s, cmd->arg))
@@ -262,6 +257,9 @@ static int apply_preempt(struct prwrap_state *s, const struct prwrap_cmd *cmd,
 
 	take = all ? !cmd->arg :
 		     s->type && s->regs[s->holder].key == cmd->arg;
+	/* Who only removes registrations says no type. */
+	if (take && !strata_pr_valid_type(cmd->type))
+		return -EINVAL;
 	drop_victims(s, cmd->arg, take ? (int)i : -1);
 	if (take)
 		set_reservation(s, cmd->type, prwrap_find(s, &cmd->who));

@@ -110,6 +110,8 @@ expect_refusal EINVAL 'blockdev\.d has reservations' disks/layered.l "an overlay
 
 # As its words say
 must strata_mkdisk prwrap.p inner@disks/blockdev.d
+expect_refusal EINVAL 'blockdev\.d is shared' disks/prwrap.p "while others could write past it"
+must strata_set disks/blockdev.d shared=0
 must mkhost c disks/prwrap.p
 must mkhost d disks/prwrap.p
 got ok c register 0 0xc

@@ -114,3 +114,12 @@ must strata_remove frontends/block.b
 
 # Without reservations it is the disk below.
 compare "prwrap against the model" prwrap.p "$(pick 3000 1000)" -F
+
+# Whoever may share what is below could write past it.
+must strata_set disks/file.f shared=1
+expect_refusal EINVAL 'file\.f is shared' $prdisk "prwrap over a shared disk"
+rm "$strata/disks/delay.d/inner"
+must strata_set disks/delay.d inner@disks/file.f
+must strata_mkdisk prwrap.deep inner@disks/delay.d
+expect_refusal EINVAL 'file\.f is shared' disks/prwrap.deep "and over one that stands on it"
+must strata_set disks/file.f shared=0
