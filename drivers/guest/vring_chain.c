@@ -13,7 +13,7 @@
 #define DESC_BATCH 8
 
 /* Entries in an indirect table: what 16 bits can link. */
-#define INDIRECT_MAX (1U << 16)
+#define INDIRECT_MAX (U16_MAX + 1U)
 
 /**
  * struct descs - a table of descriptors

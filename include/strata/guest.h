@@ -54,7 +54,7 @@ struct strata_guest_mem {
 	struct mm_struct *mm;
 	struct strata_guest_table __rcu *table;
 	struct srcu_struct srcu;
-	struct mutex lock;
+	struct mutex lock;	/* Changes */
 	u64 generation;
 };
 
@@ -160,7 +160,7 @@ void strata_guest_unpin(struct strata_guest_pins *pins, bool dirty);
  */
 struct strata_vring {
 	struct strata_guest_mem *mem;
-	struct mutex lock;
+	struct mutex lock;	/* All below */
 	u64 features;
 	unsigned int num;
 	struct vring_desc __user *desc;
@@ -279,7 +279,7 @@ int strata_guest_kick_set_fd(struct strata_guest_kick *kick, int fd);
  * @ctx: the eventfd, a reference, or NULL
  */
 struct strata_guest_call {
-	spinlock_t lock;
+	spinlock_t lock;	/* ctx */
 	struct eventfd_ctx *ctx;
 };
 
