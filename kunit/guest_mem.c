@@ -57,6 +57,12 @@ static void tables(struct kunit *test)
 				    cases[i].err, "case %u", i);
 }
 
+static unsigned long translate(const struct strata_guest_view *view, u64 gpa,
+			       size_t len)
+{
+	return (unsigned long)strata_guest_translate(view, gpa, &len);
+}
+
 static void many_regions(struct kunit *test)
 {
 	const unsigned int max = STRATA_GUEST_REGIONS_MAX;
@@ -86,9 +92,8 @@ static void many_regions(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, (unsigned long)strata_guest_translate(&view, gpa + 5, &len),
 				r[i].userspace_addr + 5);
 		KUNIT_EXPECT_EQ(test, len, SZ_4K - 5);
-		len = 1;
-		KUNIT_EXPECT_NULL(test, (void *)strata_guest_translate(&view, gpa + SZ_4K, &len));
-		KUNIT_EXPECT_NULL(test, (void *)strata_guest_translate(&view, gpa - 1, &len));
+		KUNIT_EXPECT_EQ(test, translate(&view, gpa + SZ_4K, 1), 0);
+		KUNIT_EXPECT_EQ(test, translate(&view, gpa - 1, 1), 0);
 	}
 	strata_guest_drop(&view);
 }
@@ -186,9 +191,6 @@ static void copies(struct kunit *test)
 		{ RAM_GPA + 100, 50 }, { RAM_GPA + SZ_16K - 30, 60 },
 		{ RAM_GPA + SZ_64K, 90 },
 	};
-	const struct strata_guest_seg hole = { RAM_GPA + SZ_32K - 8, 16 };
-	const struct strata_guest_seg wrap = { U64_MAX - 3, 8 };
-	const struct strata_guest_seg below = { RAM_GPA - 4, 8 };
 	u8 want[200], got[200];
 	unsigned int i;
 
@@ -210,6 +212,19 @@ static void copies(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, strata_guest_copy_in(&view, got, 200, segs, 3, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, strata_guest_copy_in(&view, got, 1, segs, 3, U64_MAX), -EINVAL);
+	strata_guest_drop(&view);
+}
+
+static void bad_copies(struct kunit *test)
+{
+	struct strata_guest_view view;
+	struct guest_rig *g = patchwork(test, &view);
+	const struct strata_guest_seg hole = { RAM_GPA + SZ_32K - 8, 16 };
+	const struct strata_guest_seg wrap = { U64_MAX - 3, 8 };
+	const struct strata_guest_seg below = { RAM_GPA - 4, 8 };
+	u8 got[16];
+
+	KUNIT_EXPECT_EQ(test, view.generation, g->mem.generation);
 	KUNIT_EXPECT_EQ(test, strata_guest_copy_in(&view, got, 1, NULL, 0, 0), -EINVAL);
 	KUNIT_EXPECT_EQ(test, strata_guest_copy_in(&view, got, 0, NULL, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, strata_guest_copy_in(&view, got, 8, &hole, 1, 0), 0);
@@ -256,14 +271,12 @@ static int all_pinned(struct guest_rig *g)
 	return n;
 }
 
-#define BVECS 40
-
 static void pins(struct kunit *test)
 {
 	struct strata_guest_view view;
 	struct guest_rig *g = patchwork(test, &view);
-	struct bio_vec bvecs[BVECS];
-	struct strata_guest_pins p = { .bvecs = bvecs, .max = BVECS };
+	struct bio_vec bvecs[8];
+	struct strata_guest_pins p = { .bvecs = bvecs, .max = 8 };
 	/* The first two are together for all, the last one in the same page */
 	const struct strata_guest_seg segs[] = {
 		{ RAM_GPA + SZ_4K + 512, 1024 }, { RAM_GPA + SZ_4K + 1536, SZ_8K },
@@ -308,7 +321,7 @@ static void bad_pins(struct kunit *test)
 {
 	struct strata_guest_view view;
 	struct guest_rig *g = patchwork(test, &view);
-	struct bio_vec bvecs[BVECS];
+	struct bio_vec bvecs[8];
 	struct strata_guest_pins p = { .bvecs = bvecs, .max = 2 };
 	struct strata_guest_seg many[] = {
 		{ RAM_GPA, 512 }, { RAM_GPA + SZ_4K, 512 }, { RAM_GPA + SZ_8K, SZ_8K },
@@ -325,7 +338,7 @@ static void bad_pins(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, strata_guest_pin(&view, &p, many, 3), -E2BIG);
 	KUNIT_EXPECT_EQ(test, p.nr, 0);
 	KUNIT_EXPECT_EQ(test, all_pinned(g), 0);
-	p.max = BVECS;
+	p.max = 8;
 	KUNIT_EXPECT_EQ(test, strata_guest_pin(&view, &p, hole, 3), -EFAULT);
 	KUNIT_EXPECT_EQ(test, all_pinned(g), 0);
 	KUNIT_EXPECT_EQ(test, strata_guest_pin(&view, &p, &wrap, 1), -EFAULT);
@@ -584,15 +597,14 @@ static void drains(struct kunit *test)
 	struct guest_rig *g = patchwork(test, &view);
 	struct setter s = { .g = g };
 	struct fake_threads *threads;
-	size_t len = 1;
 
 	init_completion(&s.done);
 	threads = fake_threads_start(test, 1, set_empty, &s);
 	KUNIT_EXPECT_EQ(test, wait_for_completion_timeout(&s.done, HZ / 5), 0);
-	KUNIT_EXPECT_NOT_NULL(test, (void *)strata_guest_translate(&view, RAM_GPA, &len));
+	KUNIT_EXPECT_EQ(test, translate(&view, RAM_GPA, 1), g->ram);
 	KUNIT_ASSERT_EQ(test, strata_guest_hold(&g->mem, &other), 0);
 	KUNIT_EXPECT_EQ(test, other.generation, view.generation + 1);
-	KUNIT_EXPECT_NULL(test, (void *)strata_guest_translate(&other, RAM_GPA, &len));
+	KUNIT_EXPECT_EQ(test, translate(&other, RAM_GPA, 1), 0);
 	strata_guest_drop(&other);
 	KUNIT_EXPECT_FALSE(test, completion_done(&s.done));
 	strata_guest_drop(&view);
@@ -606,6 +618,7 @@ static struct kunit_case guest_mem_cases[] = {
 	KUNIT_CASE(user_table),
 	KUNIT_CASE(owner),
 	KUNIT_CASE(copies),
+	KUNIT_CASE(bad_copies),
 	KUNIT_CASE(pins),
 	KUNIT_CASE(bad_pins),
 	KUNIT_CASE(read_only_memory),

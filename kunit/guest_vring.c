@@ -3,6 +3,7 @@
  * A virtqueue: what its setup refuses, what is taken from it, every rule that a
  * guest may break, and who is told when.
  */
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/uaccess.h>
 #include <linux/vhost_types.h>
@@ -75,7 +76,7 @@ static void setup(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, strata_vring_set_addr(vq, &addr), 0);
 	bad.used_user_addr = 0xffff888000000000;
 	KUNIT_EXPECT_EQ(test, strata_vring_set_addr(vq, &bad), -EINVAL);
-	KUNIT_EXPECT_PTR_EQ(test, (void *)vq->used, (void *)(g->ram + RAM_USED));
+	KUNIT_EXPECT_PTR_EQ(test, (__force void *)vq->used, (void *)(g->ram + RAM_USED));
 	strata_vring_stop(vq);
 	KUNIT_EXPECT_EQ(test, strata_vring_set_num(vq, 8), 0);
 	KUNIT_EXPECT_EQ(test, guest_push(g, 0, 0), -EIO);
@@ -93,7 +94,6 @@ static void chains(struct kunit *test)
 	struct guest_rig *g = guest_ring_new(test, 8, 0xfffe, 0);
 	struct strata_guest_seg segs[8];
 	struct strata_vring_chain c = { .segs = segs, .max = 8 };
-	unsigned int i;
 
 	KUNIT_EXPECT_EQ(test, guest_next(g, &c), 0);
 	/* Backwards through the table */
@@ -127,6 +127,15 @@ static void chains(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c.nr_in, 0);
 	KUNIT_EXPECT_EQ(test, guest_next(g, &c), 0);
 	KUNIT_EXPECT_EQ(test, strata_vring_get_base(&g->vq), 1);
+
+}
+
+static void long_chains(struct kunit *test)
+{
+	struct guest_rig *g = guest_ring_new(test, 8, 0, 0);
+	struct strata_guest_seg segs[8];
+	struct strata_vring_chain c = { .segs = segs, .max = 8 };
+	unsigned int i;
 
 	/* A chain may be the whole table. */
 	for (i = 0; i < 8; i++)
@@ -244,6 +253,8 @@ static void break_rule(struct kunit *test, struct guest_rig *g,
 	guest_offer(g, w->head);
 	KUNIT_EXPECT_EQ_MSG(test, guest_next(g, &c), w->err, "%s", w->name);
 	KUNIT_EXPECT_TRUE_MSG(test, g->vq.broken, "%s", w->name);
+	/* All of them are of one byte: no more than a table was followed. */
+	KUNIT_EXPECT_LE_MSG(test, c.out_len + c.in_len, 8, "%s", w->name);
 	/* It stays so, and the guest gets nothing. */
 	KUNIT_EXPECT_EQ(test, guest_next(g, &c), -EIO);
 	KUNIT_EXPECT_EQ(test, guest_push(g, 0, 0), -EIO);
@@ -421,6 +432,7 @@ static void event_index(struct kunit *test)
 /* Someone scribbles over the rings and tables while they are read. */
 struct scribbler {
 	struct guest_rig *g;
+	bool begun;
 	bool stop;
 };
 
@@ -438,6 +450,7 @@ static void scribble(void *context, unsigned int index)
 		at = (u16 __user *)(s->g->ram + areas[state >> 31]);
 		if (put_user((u16)(state >> 8 & 0x8007), at + (state >> 24 & 0x3f)))
 			break;
+		WRITE_ONCE(s->begun, true);
 		cond_resched();
 	}
 	kthread_unuse_mm(s->g->mem.mm);
@@ -454,6 +467,8 @@ static void hostile(struct kunit *test)
 	u64 out, in;
 	int ret;
 
+	for (i = 0; i < 500 && !READ_ONCE(s.begun); i++)
+		msleep(20);
 	for (i = 0; i < 3000; i++) {
 		guest_desc(g, RAM_TABLES, 0, DATA, 3, NEXT, 1);
 		guest_desc(g, RAM_TABLES, 1, DATA, 4, WRITE_, 2);
@@ -481,12 +496,15 @@ static void hostile(struct kunit *test)
 	}
 	WRITE_ONCE(s.stop, true);
 	KUNIT_EXPECT_TRUE(test, fake_threads_wait(threads));
+	KUNIT_EXPECT_GT(test, taken, 0);
+	KUNIT_EXPECT_LT(test, taken, i);
 	kunit_info(test, "%u of %u taken", taken, i);
 }
 
 static struct kunit_case guest_vring_cases[] = {
 	KUNIT_CASE(setup),
 	KUNIT_CASE(chains),
+	KUNIT_CASE(long_chains),
 	KUNIT_CASE(indirect),
 	KUNIT_CASE(broken_rules),
 	KUNIT_CASE(index_jumps),

@@ -171,7 +171,8 @@ free:
  * All or nothing. On return nobody uses the table before this one; pages that
  * were pinned by it may still be.
  *
- * Context: may sleep, until all views are dropped; so not with one held.
+ * Context: may sleep, until all views are dropped; so not with one held, nor
+ * with what is taken inside views, such as a ring's lock.
  * Return: 0; -E2BIG for too many; -EFAULT for a region that is empty, has
  * flags, or is not within the guest's or the owner's address space; -EINVAL for
  * one that is misaligned or overlaps another; -ENOMEM.
@@ -245,12 +246,14 @@ int strata_guest_hold(struct strata_guest_mem *mem,
 	view->mem = mem;
 	view->idx = srcu_read_lock(&mem->srcu);
 	view->table = srcu_dereference(mem->table, &mem->srcu);
-	if (view->table) {
-		view->generation = view->table->generation;
-		return 0;
+	if (!view->table) {
+		srcu_read_unlock(&mem->srcu, view->idx);
+		return -EFAULT;
 	}
-	srcu_read_unlock(&mem->srcu, view->idx);
-	return -EFAULT;
+	view->generation = view->table->generation;
+	/* For sparse: now the view has it. */
+	__release(&mem->srcu);
+	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(strata_guest_hold, STRATA);
 
@@ -263,6 +266,7 @@ EXPORT_SYMBOL_NS_GPL(strata_guest_hold, STRATA);
 void strata_guest_drop(struct strata_guest_view *view)
 {
 	view->table = NULL;
+	__acquire(&view->mem->srcu);
 	srcu_read_unlock(&view->mem->srcu, view->idx);
 }
 EXPORT_SYMBOL_NS_GPL(strata_guest_drop, STRATA);

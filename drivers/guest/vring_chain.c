@@ -58,8 +58,11 @@ static int get_desc(struct descs *t, unsigned int i,
 
 	if (unlikely(i >= t->nr || t->seen++ == t->nr))
 		return -EINVAL;
-	/* Those that a chain goes back to are copied anew, and used then only. */
-	if (i < t->first || i - t->first >= t->copied) {
+	/*
+	 * Before or after those in @buf? What a chain goes back to is copied
+	 * anew, and used then only.
+	 */
+	if (i - t->first >= t->copied) {
 		err = fetch(t, i);
 		if (err)
 			return err;
