@@ -127,7 +127,6 @@ static void chains(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c.nr_in, 0);
 	KUNIT_EXPECT_EQ(test, guest_next(g, &c), 0);
 	KUNIT_EXPECT_EQ(test, strata_vring_get_base(&g->vq), 1);
-
 }
 
 static void long_chains(struct kunit *test)
