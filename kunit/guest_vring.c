@@ -411,6 +411,7 @@ static void event_index(struct kunit *test)
 	/* Kicks: the event is what is taken next, and may be the first one. */
 	for (i = 0; i < ARRAY_SIZE(bases); i++) {
 		guest_ring_restart(g, 8, bases[i], EVENT_IDX);
+		KUNIT_EXPECT_EQ(test, guest_get16(g, RAM_USED + 4 + 8 * 8), bases[i]);
 		guest_put16(g, RAM_USED + 4 + 8 * 8, bases[i] + 77);
 		KUNIT_EXPECT_EQ(test, guest_kicks(g, true), 0);
 		KUNIT_EXPECT_EQ(test, guest_get16(g, RAM_USED + 4 + 8 * 8), bases[i]);

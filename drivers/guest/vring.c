@@ -236,6 +236,10 @@ static int start(struct strata_vring *vq)
 		return -EFAULT;
 	if (put16(&vq->used->flags, 0) || get16(&vq->used->idx, &vq->used_idx))
 		return -EFAULT;
+	/* What is there may be of another time, and far from here. */
+	if (vring_has(vq, VIRTIO_RING_F_EVENT_IDX) &&
+	    put16(avail_event(vq), vq->last_avail))
+		return -EFAULT;
 	vq->flags = 0;
 	vq->used_new = 0;
 	vq->avail_idx = vq->last_avail;
