@@ -301,7 +301,8 @@ static void pins(struct kunit *test)
 		KUNIT_EXPECT_LE(test, p.nr, 6);
 		KUNIT_EXPECT_EQ(test, bvecs[0].bv_offset, 512);
 		for (i = 0, at = 0; i < p.nr; i++) {
-			memcpy_from_bvec(got + at, &bvecs[i]);
+			memcpy(got + at, page_address(bvecs[i].bv_page) + bvecs[i].bv_offset,
+			       bvecs[i].bv_len);
 			at += bvecs[i].bv_len;
 		}
 		KUNIT_EXPECT_EQ(test, at, p.bytes);
