@@ -155,10 +155,11 @@ static void long_chains(struct kunit *test)
 static void indirect(struct kunit *test)
 {
 	struct guest_rig *g = guest_ring_new(test, 4, 0, INDIRECT);
-	struct strata_guest_seg segs[64];
+	struct strata_guest_seg *segs = kunit_kcalloc(test, 64, sizeof(*segs), GFP_KERNEL);
 	struct strata_vring_chain c = { .segs = segs, .max = 64 };
 	unsigned int i;
 
+	KUNIT_ASSERT_NOT_NULL(test, segs);
 	/* Longer than the ring; the flag to write means nothing here. */
 	for (i = 0; i < 40; i++)
 		guest_desc(g, RAM_TABLES, i, DATA + i, i + 1,
