@@ -5,8 +5,8 @@
  * A write is enciphered in the map, into pages of ours, since the caller's are
  * not ours to change; the sub-bio with them goes below. A read goes below as a
  * clone and is deciphered in the caller's memory where it ends, or, where that
- * is a hard interrupt or one that has taken the SIMD registers by surprise, by
- * a worker of high priority. A guest must not see ciphertext, nor exchange it
+ * is a hard interrupt or one that has taken the SIMD registers by surprise, or
+ * where it is long, by a worker of high priority. A guest must not see ciphertext, nor exchange it
  * before it is deciphered: its reads go to pages of ours too, and are copied.
  *
  * The cipher is asked for one data unit at a time. It may end a request later;

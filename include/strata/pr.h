@@ -80,7 +80,7 @@ struct strata_pr_status {
  * All commands run in process context and may sleep. They return 0, a negative
  * errno, or a positive enum pr_status; a conflict is
  * PR_STS_RESERVATION_CONFLICT. -EINVAL is a field that makes no sense, -ENOSPC
- * one registration too many.
+ * one registration too many, -EINTR that the caller was killed while it waited.
  */
 struct strata_pr_ops {
 	int (*join)(struct strata_pr *pr, struct strata_nexus *nexus);
