@@ -225,7 +225,7 @@ blk_status_t prwrap_begin(struct strata_pr *pr, struct strata_nexus *nexus,
 void prwrap_end(struct strata_pr *pr, void *token);
 int prwrap_fence_prepare(struct prwrap *p);
 void prwrap_fence_drop(struct prwrap *p);
-u64 prwrap_publish(struct prwrap *p);
+void prwrap_publish(struct prwrap *p);
 u64 prwrap_last_fence(struct prwrap *p);
 int prwrap_fence_wait(struct prwrap *p, u64 fence);
 

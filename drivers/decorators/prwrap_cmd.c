@@ -51,7 +51,7 @@ static int persist(struct prwrap *p)
 }
 
 /* Put @p->next in force. */
-static int commit(struct prwrap *p, bool abort, u64 *fence)
+static int commit(struct prwrap *p, bool abort)
 {
 	int err = abort ? prwrap_fence_prepare(p) : 0;
 
@@ -63,7 +63,7 @@ static int commit(struct prwrap *p, bool abort, u64 *fence)
 		return err;
 	}
 	swap(p->now, p->next);
-	*fence = prwrap_publish(p);
+	prwrap_publish(p);
 	return 0;
 }
 
@@ -77,7 +77,7 @@ static int run(struct strata_pr *pr, const struct strata_nexus *nexus,
 	       struct prwrap_cmd *cmd)
 {
 	struct prwrap *p = to_prwrap(pr);
-	u64 fence = 0;
+	u64 fence;
 	int err;
 
 	err = prwrap_who(&cmd->who, nexus);
@@ -89,9 +89,8 @@ static int run(struct strata_pr *pr, const struct strata_nexus *nexus,
 	memcpy(p->next, p->now, sizeof(*p->next));
 	err = prwrap_apply(p->next, cmd);
 	if (!err && memcmp(p->next, p->now, sizeof(*p->next)))
-		err = commit(p, cmd->abort, &fence);
-	if (!fence)
-		fence = prwrap_last_fence(p);
+		err = commit(p, cmd->abort);
+	fence = prwrap_last_fence(p);
 	mutex_unlock(&p->lock);
 	if (err || !takes_over(cmd))
 		return err;

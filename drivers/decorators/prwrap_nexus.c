@@ -268,16 +268,14 @@ static void fence_one(struct prwrap *p, struct prwrap_nexus *n,
  * before goes on; prwrap_fence_wait() waits for that of those fenced.
  *
  * Context: under @p->lock.
- * Return: the number for prwrap_fence_wait().
  */
-u64 prwrap_publish(struct prwrap *p)
+void prwrap_publish(struct prwrap *p)
 {
 	struct prwrap_nexus *n;
-	u64 fence;
 
 	lockdep_assert_held(&p->lock);
 	spin_lock_irq(&p->drain_lock);
-	fence = ++p->fence;
+	p->fence++;
 	spin_unlock_irq(&p->drain_lock);
 	list_for_each_entry(n, &p->nexuses, node) {
 		unsigned int deny = prwrap_deny(p->now, &n->who);
@@ -287,7 +285,6 @@ u64 prwrap_publish(struct prwrap *p)
 		else
 			WRITE_ONCE(epoch_of(p, n)->deny, deny);
 	}
-	return fence;
 }
 
 /**
@@ -321,7 +318,7 @@ static bool has_drained(struct prwrap *p, u64 fence)
 /**
  * prwrap_fence_wait() - wait until nothing of those fenced is in flight
  * @p: the reservations
- * @fence: from prwrap_publish(); earlier fences are waited for as well
+ * @fence: from prwrap_last_fence(); earlier fences are waited for as well
  *
  * Context: process context, no lock held.
  * Return: 0, or -EINTR when the caller is killed before that.
